@@ -1,0 +1,1 @@
+"""Tiny frozen types that every layer may use; they import nothing of ours."""
