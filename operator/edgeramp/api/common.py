@@ -1,0 +1,210 @@
+"""Types that all three kinds share. Every string and list is bounded, so that CEL's cost can be bounded too."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from edgeramp.values.quantities import DIGEST_PATTERN, DURATION_PATTERN, RATIO_PATTERN
+
+
+class Cel:
+    """A CEL rule on an object: `rule` over `self`, and a message that says what to write and where."""
+
+    def __init__(self, rule: str, message: str, field_path: str | None = None) -> None:
+        self.rule, self.message, self.field_path = rule, message, field_path
+
+
+def cel(rule: str, message: str) -> dict[str, Any]:
+    """The same on a single field, as json_schema_extra."""
+    return {"x-kubernetes-validations": [{"rule": rule, "message": message}]}
+
+
+class ApiPart(BaseModel):
+    """Frozen, camelCase on the wire. Unknown fields are ignored here (an older operator may read a newer object);
+    the API server prunes or refuses them by the schema."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+    CEL: ClassVar[tuple[Cel, ...]] = ()
+
+    def wire(self) -> dict[str, Any]:
+        """The object as it goes to the API server; None is left out."""
+        return self.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+
+_RATIO_HELP = 'write a decimal number as a string, such as "0.95" or "2.0"'
+_DURATION_HELP = "write a duration such as 90s, 5m or 1h30m"
+_DIGEST_HELP = "write sha256: followed by 64 hexadecimal digits"
+_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+
+Ratio = Annotated[
+    str,
+    Field(
+        max_length=16,
+        pattern=RATIO_PATTERN,
+        json_schema_extra=cel(f"self.matches(r'{RATIO_PATTERN}')", _RATIO_HELP),
+    ),
+]
+Duration = Annotated[
+    str,
+    Field(
+        min_length=2,
+        max_length=16,
+        pattern=DURATION_PATTERN,
+        json_schema_extra=cel(f"self.matches(r'{DURATION_PATTERN}')", _DURATION_HELP),
+    ),
+]
+Digest = Annotated[
+    str,
+    Field(
+        max_length=71,
+        pattern=DIGEST_PATTERN,
+        json_schema_extra=cel(f"self.matches(r'{DIGEST_PATTERN}')", _DIGEST_HELP),
+    ),
+]
+Name = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=40,
+        pattern=_NAME_PATTERN,
+        json_schema_extra=cel(
+            f"self.matches(r'{_NAME_PATTERN}')",
+            "write at most 40 lower-case letters, digits and '-', beginning and ending with a letter or digit",
+        ),
+    ),
+]
+Hostname = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=200,
+        json_schema_extra=cel(
+            r"self.matches(r'^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$')",
+            "write a host name such as digits.example; no port, no scheme, no wildcard",
+        ),
+    ),
+]
+Text = Annotated[str, Field(max_length=256)]
+Message = Annotated[str, Field(max_length=2048)]
+Quantity = Annotated[
+    str,
+    Field(
+        max_length=16,
+        json_schema_extra=cel("isQuantity(self)", "write a Kubernetes quantity such as 500m, 1 or 512Mi"),
+    ),
+]
+Uri = Annotated[
+    str,
+    Field(
+        max_length=512,
+        json_schema_extra=cel(
+            r"self.matches(r'^(oci|https?|s3|hf|pvc)://.+')",
+            "write where it is, beginning with oci://, https://, s3://, hf:// or pvc://",
+        ),
+    ),
+]
+Labels = Annotated[
+    dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]], Field(max_length=16)
+]
+Framework = Literal["onnxruntime", "openvino"]
+Precision = Literal["f32", "f16", "bf16", "int8", "int4"]
+
+
+class Condition(ApiPart):
+    """metav1.Condition."""
+
+    type: Annotated[str, Field(max_length=316)]
+    status: Literal["True", "False", "Unknown"]
+    reason: Annotated[str, Field(max_length=256)]
+    message: Annotated[str, Field(max_length=2048)] = ""
+    observed_generation: int = 0
+    last_transition_time: Annotated[str, Field(json_schema_extra={"format": "date-time"}, max_length=40)]
+
+
+class Resources(ApiPart):
+    """What one server or measuring process is allotted. Threads = whole CPUs."""
+
+    cpu: Quantity = "1"
+    memory: Quantity = "1Gi"
+
+
+class Target(ApiPart):
+    """A class of hardware: nodes are found by labels (Node Feature Discovery's names)."""
+
+    name: Name
+    node_selector: Labels
+    resources: Resources = Resources()
+    frameworks: Annotated[list[Framework], Field(max_length=8)] | None = None
+
+
+class Gates(ApiPart):
+    """What a candidate must prove, by one-sided bounds at `confidence`."""
+
+    accuracy_retention: Ratio = "0.95"
+    speedup: Ratio = "2.0"
+    speed_reference: Literal["BestF32", "SourceF32"] = "BestF32"
+    memory_reduction: Ratio = "0.5"
+    memory_metric: Literal["artifact", "incrementalRss", "privateDirty"] = "artifact"
+    latency_variation: Ratio = "0.10"
+    confidence: Ratio = "0.95"
+    on_inconclusive: Literal["Block", "Allow"] = "Block"
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "!has(self.accuracyRetention) || !self.accuracyRetention.matches(r'^[0-9.]+$') || double(self.accuracyRetention) <= 1.5",
+            'accuracyRetention is a share of the original; write a value up to 1, such as "0.95"',
+            ".accuracyRetention",
+        ),
+        Cel(
+            "!has(self.memoryReduction) || !self.memoryReduction.matches(r'^[0-9.]+$') || double(self.memoryReduction) < 1.0",
+            'memoryReduction is the share of memory saved; write a value below 1, such as "0.5"',
+            ".memoryReduction",
+        ),
+        Cel(
+            "!has(self.confidence) || !self.confidence.matches(r'^[0-9.]+$')"
+            " || (double(self.confidence) > 0.5 && double(self.confidence) < 1.0)",
+            'confidence must lie between 0.5 and 1; write for example "0.95"',
+            ".confidence",
+        ),
+    )
+
+
+class ObjectiveWeights(ApiPart):
+    """How much each dimension counts when several candidates pass. Integers from 0 to 100."""
+
+    latency: Annotated[int, Field(ge=0, le=100)] = 5
+    memory: Annotated[int, Field(ge=0, le=100)] = 3
+    accuracy: Annotated[int, Field(ge=0, le=100)] = 2
+
+
+class Objective(ApiPart):
+    weights: ObjectiveWeights = ObjectiveWeights()
+
+
+class Benchmark(ApiPart):
+    """How long one candidate may be measured."""
+
+    budget: Duration = "30s"
+    min_rounds: Annotated[int, Field(ge=5, le=10000)] = 30
+
+
+class ServerSpec(ApiPart):
+    """How an artifact is executed."""
+
+    framework: Framework
+    precision: Precision = "f32"
+    model_name: Name
+    image: Annotated[str, Field(max_length=512)] | None = None
+
+
+class Revision(ApiPart):
+    """One revision that a Rollout knows: the hash of what is served and how."""
+
+    revision: Annotated[str, Field(max_length=16)]
+    artifact: Annotated[str, Field(max_length=512)]
+    framework: Framework
+    precision: Precision
+    certificate: Digest | None = None

@@ -1,0 +1,137 @@
+"""OptimizationRun: the search for the best way to run one revision of a model on one target."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from edgeramp.api.common import (
+    ApiPart,
+    Benchmark,
+    Cel,
+    Condition,
+    Digest,
+    Framework,
+    Gates,
+    Message,
+    Name,
+    Objective,
+    Precision,
+    Target,
+    Text,
+)
+from edgeramp.report.spec import Candidate
+from edgeramp.report.summary import MeasureSummary, PackageSummary, PrepareSummary, Quality
+from edgeramp.values.verdict import Verdict
+
+
+class RunData(ApiPart):
+    calibration: Digest
+    selection: Digest
+    certification: Digest
+
+
+class OptimizationRunSpec(ApiPart):
+    """Everything is pinned by digest: a run means the same today and in a year. The spec cannot change."""
+
+    model: Name
+    revision: Annotated[str, Field(max_length=16)]
+    target: Target
+    source: Digest
+    format: Literal["onnx", "openvino-ir"] = "onnx"
+    data: RunData
+    metric: Literal["accuracy"] = "accuracy"
+    gates: Gates = Gates()
+    objective: Objective = Objective()
+    benchmark: Benchmark = Benchmark()
+    candidates: Annotated[list[Candidate], Field(min_length=1, max_length=64)]
+    exclusions: Annotated[list[Message], Field(max_length=32)] = Field(default_factory=list)
+    deadline_seconds: Annotated[int, Field(ge=60, le=604800)] = 7200
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "self == oldSelf",
+            "an OptimizationRun cannot be changed; change the EdgeModel, which makes a new one",
+        ),
+    )
+
+
+class GateResult(ApiPart):
+    """One gate on one candidate: the figure, its bound, what was demanded."""
+
+    gate: Literal["accuracyRetention", "speedup", "memoryReduction", "latencyVariation"]
+    verdict: Verdict
+    value: Text
+    bound: Text = ""
+    required: Text
+    message: Message = ""
+
+
+class CandidateResult(ApiPart):
+    """All that is known about one candidate. `prepared` and `measured` are facts handed back by Jobs."""
+
+    id: Annotated[str, Field(max_length=64)]
+    framework: Framework
+    precision: Precision
+    technique: Text
+    state: Literal["Pending", "Preparing", "Prepared", "Measuring", "Measured", "Infeasible"] = "Pending"
+    verdict: Verdict | None = None
+    reason: Text = ""
+    message: Message = ""
+    attempts: int = 0
+    prepared: PrepareSummary | None = None
+    reference: Text = ""
+    measured: MeasureSummary | None = None
+    gates: Annotated[list[GateResult], Field(max_length=8)] = Field(default_factory=list)
+    pareto: bool = False
+    score: Text = ""
+
+
+class CertificationTry(ApiPart):
+    """One look at the certification split: at most three, at alpha/2, alpha/4, alpha/8."""
+
+    candidate: Annotated[str, Field(max_length=64)]
+    alpha: Text
+    quality: Quality | None = None
+    verdict: Verdict | None = None
+    attempts: int = 0
+
+
+class StageMetric(ApiPart):
+    """A stage of the way (baseline, conversion, quantization, hardware acceleration, production validation)."""
+
+    name: Text
+    status: Text
+    metric: Text = ""
+
+
+class Winner(ApiPart):
+    candidate: Annotated[str, Field(max_length=64)]
+    framework: Framework
+    precision: Precision
+    packaged: PackageSummary | None = None
+
+
+class OptimizationRunStatus(ApiPart):
+    observed_generation: int = 0
+    phase: Text = ""
+    message: Message = ""
+    progress: Text = ""
+    started_at: Text = ""
+    finished_at: Text = ""
+    node: Text = ""
+    isa: Annotated[list[Text], Field(max_length=64)] = Field(default_factory=list)
+    best_f32: Annotated[str, Field(max_length=64)] = ""
+    baseline_package: PackageSummary | None = None
+    candidates: Annotated[list[CandidateResult], Field(max_length=64)] = Field(default_factory=list)
+    certification: Annotated[list[CertificationTry], Field(max_length=3)] = Field(default_factory=list)
+    winner: Winner | None = None
+    stages: Annotated[list[StageMetric], Field(max_length=8)] = Field(default_factory=list)
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+
+
+class OptimizationRun(ApiPart):
+    metadata: dict[str, Any]
+    spec: OptimizationRunSpec
+    status: OptimizationRunStatus = OptimizationRunStatus()

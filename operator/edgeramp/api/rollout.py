@@ -1,0 +1,258 @@
+"""Rollout: a progressive ramp from the stable revision to a candidate, judged at every scrape."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from edgeramp.api.common import (
+    ApiPart,
+    Cel,
+    Condition,
+    Duration,
+    Hostname,
+    Message,
+    Name,
+    Ratio,
+    Revision,
+    ServerSpec,
+    Target,
+    Text,
+)
+from edgeramp.values.verdict import Verdict
+
+
+class GatewayRef(ApiPart):
+    name: Name
+    namespace: Name | None = None
+    section_name: Name | None = None
+
+
+class Route(ApiPart):
+    """Where requests enter: a Gateway of the Gateway API, host names, a path prefix."""
+
+    gateway_ref: GatewayRef
+    hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16)]
+    path: Annotated[str, Field(max_length=256, pattern="^/", json_schema_extra={
+        "x-kubernetes-validations": [{"rule": "self.startsWith('/')", "message": "write a path that begins with /"}]
+    })] = "/"  # fmt: skip
+
+
+class Pause(ApiPart):
+    """Without a duration the ramp waits until somebody promotes."""
+
+    duration: Duration | None = None
+
+
+class Step(ApiPart):
+    """Exactly one of `setWeight` (percent of requests to the candidate) and `pause`."""
+
+    set_weight: (
+        Annotated[
+            int,
+            Field(json_schema_extra={
+                "x-kubernetes-validations": [
+                    {"rule": "self >= 0 && self <= 100", "message": "setWeight is the percentage of requests that reach"
+                     " the candidate; write a whole number from 0 to 100"}
+                ]
+            }, ge=0, le=100),
+        ]
+        | None
+    ) = None  # fmt: skip
+    pause: Pause | None = None
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "has(self.setWeight) != has(self.pause)",
+            "a step has exactly one of setWeight and pause; split it into two steps",
+        ),
+    )
+
+
+class FailureRateMetric(ApiPart):
+    """Errors (5xx, timeout, refused) per track. Tolerated: ratio x stable + add. To promote: `userBudget` at the next weight."""
+
+    share: Annotated[int, Field(ge=0, le=100)] = 1
+    tolerate_ratio: Ratio = "1.1"
+    tolerate_add: Ratio = "0.0005"
+    user_budget: Ratio = "0.002"
+    action: Literal["Rollback", "Hold", "Report"] = "Rollback"
+
+
+class LatencyMetric(ApiPart):
+    """Shift of the whole distribution, P(slower), and the tails above stable's p95 and p99."""
+
+    share: Annotated[int, Field(ge=0, le=100)] = 1
+    tolerate_slower: Ratio = "0.52"
+    tolerate_tail_ratio: Ratio = "1.1"
+    tolerate_tail_add: Ratio = "0.002"
+    promote_slower: Ratio = "0.56"
+    action: Literal["Rollback", "Hold", "Report"] = "Rollback"
+
+
+class Analysis(ApiPart):
+    """How often to look and what errors of judgement are accepted (docs/concepts: evidence)."""
+
+    enabled: bool = True
+    false_rollback: Ratio = "0.01"
+    false_promotion: Ratio = "0.05"
+    scrape_interval: Duration = "5s"
+    step_minimum: Duration = "30s"
+    max_duration: Duration = "2h"
+    on_inconclusive: Literal["Hold", "Rollback", "Promote"] = "Hold"
+    missing_scrapes: Annotated[int, Field(ge=2, le=100)] = 6
+    errors: FailureRateMetric = FailureRateMetric()
+    latency: LatencyMetric = LatencyMetric()
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "!has(self.falseRollback) || !self.falseRollback.matches(r'^[0-9.]+$')"
+            " || (double(self.falseRollback) > 0.0 && double(self.falseRollback) <= 0.2)",
+            'falseRollback is the accepted share of wrong rollbacks; write a value above 0 and up to 0.2, such as "0.01"',
+            ".falseRollback",
+        ),
+        Cel(
+            "!has(self.falsePromotion) || !self.falsePromotion.matches(r'^[0-9.]+$')"
+            " || (double(self.falsePromotion) > 0.0 && double(self.falsePromotion) <= 0.5)",
+            'falsePromotion is the accepted share of wrong promotions; write a value above 0 and up to 0.5, such as "0.05"',
+            ".falsePromotion",
+        ),
+    )
+
+
+class Strategy(ApiPart):
+    """Steps in order; after the last one the candidate always gets 100."""
+
+    steps: Annotated[list[Step], Field(max_length=32)] = Field(
+        default_factory=lambda: [Step(set_weight=5), Step(set_weight=25), Step(set_weight=50)]
+    )
+    analysis: Analysis = Analysis()
+
+
+class RollbackWindow(ApiPart):
+    revisions: Annotated[int, Field(ge=0, le=20)] = 3
+
+
+class Override(ApiPart):
+    """Serving without a certificate is possible only on record: who allowed it, and why."""
+
+    reason: Annotated[str, Field(min_length=1, max_length=512)]
+    approved_by: Annotated[str, Field(min_length=1, max_length=128)]
+
+
+class RolloutSpec(ApiPart):
+    artifact: Annotated[
+        str,
+        Field(
+            max_length=512,
+            json_schema_extra={
+                "x-kubernetes-validations": [
+                    {
+                        "rule": r"self.matches(r'^oci://[^@]+@sha256:[0-9a-f]{64}$')",
+                        "message": "write the artifact by digest: oci://HOST/REPOSITORY@sha256:<64 hexadecimal digits>",
+                    }
+                ]
+            },
+        ),
+    ]
+    target: Target
+    server: ServerSpec
+    replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    route: Route
+    strategy: Strategy = Strategy()
+    paused: bool = False
+    allow_uncertified: Override | None = None
+    progress_deadline_seconds: Annotated[int, Field(ge=10, le=86400)] = 600
+    on_progress_deadline: Literal["Abort", "Hold"] = "Abort"
+    abort_scale_down_delay_seconds: Annotated[int, Field(ge=0, le=86400)] = 30
+    rollback_window: RollbackWindow = RollbackWindow()
+
+
+class RampFacts(ApiPart):
+    """What cannot be observed again: where the ramp is and since when. The only part of status that is read back.
+
+    Times are seconds since the epoch; `evidence` is the state of the always-valid tests as JSON."""
+
+    revision: Annotated[str, Field(max_length=16)]
+    started_at: float
+    step: int = 0
+    step_started_at: float
+    weight_set_at: float | None = None
+    available_at: float | None = None
+    progressed_at: float
+    pause_started_at: float | None = None
+    aborted_at: float | None = None
+    abort_reason: Text = ""
+    abort_message: Message = ""
+    promoted_full: bool = False
+    promoting_at: float | None = None
+    skip_steps: bool = False
+    last_scrape_at: float | None = None
+    saved_at: float | None = None
+    missing_scrapes: int = 0
+    evidence: Annotated[str, Field(max_length=65536)] = ""
+
+
+class VerbRecord(ApiPart):
+    """A one-time verb that was asked for by annotation: done or refused, and why."""
+
+    verb: Text
+    value: Text
+    accepted: bool
+    message: Message
+    at: Text
+
+
+class HistoryEntry(ApiPart):
+    revision: Annotated[str, Field(max_length=16)]
+    artifact: Annotated[str, Field(max_length=512)]
+    framework: Text = ""
+    precision: Text = ""
+    outcome: Literal["Promoted", "FastPromoted", "Aborted", "Superseded", "RolledBack"]
+    started_at: Text
+    finished_at: Text
+    message: Message = ""
+
+
+class StepRecord(ApiPart):
+    """One decision of the ramp that moved traffic."""
+
+    weight: int
+    at: Text
+    message: Message = ""
+
+
+class MetricFinding(ApiPart):
+    """What one metric shows now, for people."""
+
+    name: Text
+    verdict: Verdict
+    message: Message = ""
+
+
+class RolloutStatus(ApiPart):
+    observed_generation: int = 0
+    phase: Literal["Progressing", "Paused", "Healthy", "Degraded"] | None = None
+    message: Message = ""
+    next: Message = ""
+    stable: Revision | None = None
+    candidate: Revision | None = None
+    weight: int | None = None
+    step: Text = ""
+    verdict: Verdict | None = None
+    findings: Annotated[list[MetricFinding], Field(max_length=8)] = Field(default_factory=list)
+    ramp: RampFacts | None = None
+    weights: Annotated[list[StepRecord], Field(max_length=40)] = Field(default_factory=list)
+    verbs: Annotated[list[VerbRecord], Field(max_length=10)] = Field(default_factory=list)
+    history: Annotated[list[HistoryEntry], Field(max_length=20)] = Field(default_factory=list)
+    replicas: int = 0
+    ready_replicas: int = 0
+    selector: Annotated[str, Field(max_length=512)] = ""
+    conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
+
+
+class Rollout(ApiPart):
+    metadata: dict[str, Any]
+    spec: RolloutSpec
+    status: RolloutStatus = RolloutStatus()

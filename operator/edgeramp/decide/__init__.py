@@ -1,0 +1,1 @@
+"""Pure decisions: no client, clock, randomness, environment or logger."""
