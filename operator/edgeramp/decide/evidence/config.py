@@ -99,8 +99,8 @@ class EvidenceConfig:
             raise ValueError("max_duration_s and scrape_interval_s must be above 0, step_s not negative")
         if not self.metrics or len({m.name for m in self.metrics}) != len(self.metrics):
             raise ValueError("metrics must have at least one entry, each with its own name")
-        if any(m.share <= 0 for m in self.metrics):
-            raise ValueError("share of a metric must be above 0")
+        if any(m.share < 0 for m in self.metrics) or not any(m.share > 0 for m in self.metrics):
+            raise ValueError("share of a metric must not be negative, and one of them must be above 0")
         if any(not 0 < w <= 100 for w in self.weights):
             raise ValueError("weights must be above 0 and at most 100")
         if self.batch_limit is not None and self.batch_limit < 1:
