@@ -22,6 +22,13 @@ def cel(rule: str, message: str) -> dict[str, Any]:
     return {"x-kubernetes-validations": [{"rule": rule, "message": message}]}
 
 
+def ratio_rule(field: str, condition: str, message: str) -> Cel:
+    """A rule on a ratio given as a string: `condition` over `x`. Malformed text is left to the field's own rule."""
+    text = f"self.{field}"
+    held = condition.replace("x", f"double({text})")
+    return Cel(f"!has({text}) || !{text}.matches(r'{RATIO_PATTERN}') || ({held})", message, f".{field}")
+
+
 class ApiPart(BaseModel):
     """Frozen, camelCase on the wire. Unknown fields are ignored here (an older operator may read a newer object);
     the API server prunes or refuses them by the schema."""
@@ -53,7 +60,7 @@ Duration = Annotated[
         min_length=2,
         max_length=16,
         pattern=DURATION_PATTERN,
-        json_schema_extra=cel(f"self.matches(r'{DURATION_PATTERN}')", _DURATION_HELP),
+        json_schema_extra=cel(f"self != '' && self.matches(r'{DURATION_PATTERN}')", _DURATION_HELP),
     ),
 ]
 Digest = Annotated[
@@ -76,6 +83,17 @@ Name = Annotated[
         ),
     ),
 ]
+ResourceName = Annotated[
+    str,
+    Field(
+        min_length=1,
+        max_length=253,
+        json_schema_extra=cel(
+            r"self.matches(r'^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$')",
+            "write the name of an object: lower-case letters, digits, '-' and '.'",
+        ),
+    ),
+]
 Hostname = Annotated[
     str,
     Field(
@@ -93,7 +111,10 @@ Quantity = Annotated[
     str,
     Field(
         max_length=16,
-        json_schema_extra=cel("isQuantity(self)", "write a Kubernetes quantity such as 500m, 1 or 512Mi"),
+        json_schema_extra=cel(
+            "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
+            "write a Kubernetes quantity above 0, such as 500m, 1 or 512Mi",
+        ),
     ),
 ]
 Uri = Annotated[
@@ -101,13 +122,21 @@ Uri = Annotated[
     Field(
         max_length=512,
         json_schema_extra=cel(
-            r"self.matches(r'^(oci|https?|s3|hf|pvc)://.+')",
+            r"self.matches(r'^(oci|https?|s3|hf|pvc)://[^ ]+$')",
             "write where it is, beginning with oci://, https://, s3://, hf:// or pvc://",
         ),
     ),
 ]
 Labels = Annotated[
-    dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]], Field(max_length=16)
+    dict[Annotated[str, Field(max_length=317)], Annotated[str, Field(max_length=63)]],
+    Field(
+        max_length=16,
+        json_schema_extra=cel(
+            r"self.all(k, k.matches(r'^([a-z0-9][-.a-z0-9]*/)?[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$')"
+            r" && self[k].matches(r'^([A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?)?$'))",
+            'write node labels and their values, such as kubernetes.io/arch: "amd64"',
+        ),
+    ),
 ]
 Framework = Literal["onnxruntime", "openvino"]
 Precision = Literal["f32", "f16", "bf16", "int8", "int4"]
@@ -153,21 +182,20 @@ class Gates(ApiPart):
     on_inconclusive: Literal["Block", "Allow"] = "Block"
 
     CEL: ClassVar[tuple[Cel, ...]] = (
-        Cel(
-            "!has(self.accuracyRetention) || !self.accuracyRetention.matches(r'^[0-9.]+$') || double(self.accuracyRetention) <= 1.5",
+        ratio_rule(
+            "accuracyRetention",
+            "x <= 1.0",
             'accuracyRetention is a share of the original; write a value up to 1, such as "0.95"',
-            ".accuracyRetention",
         ),
-        Cel(
-            "!has(self.memoryReduction) || !self.memoryReduction.matches(r'^[0-9.]+$') || double(self.memoryReduction) < 1.0",
+        ratio_rule(
+            "memoryReduction",
+            "x < 1.0",
             'memoryReduction is the share of memory saved; write a value below 1, such as "0.5"',
-            ".memoryReduction",
         ),
-        Cel(
-            "!has(self.confidence) || !self.confidence.matches(r'^[0-9.]+$')"
-            " || (double(self.confidence) > 0.5 && double(self.confidence) < 1.0)",
+        ratio_rule(
+            "confidence",
+            "x > 0.5 && x < 1.0",
             'confidence must lie between 0.5 and 1; write for example "0.95"',
-            ".confidence",
         ),
     )
 
@@ -178,6 +206,13 @@ class ObjectiveWeights(ApiPart):
     latency: Annotated[int, Field(ge=0, le=100)] = 5
     memory: Annotated[int, Field(ge=0, le=100)] = 3
     accuracy: Annotated[int, Field(ge=0, le=100)] = 2
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "self.latency + self.memory + self.accuracy > 0",
+            "all weights are 0; write at least one of latency, memory and accuracy above 0",
+        ),
+    )
 
 
 class Objective(ApiPart):
@@ -208,3 +243,25 @@ class Revision(ApiPart):
     framework: Framework
     precision: Precision
     certificate: Digest | None = None
+
+
+class Attempts(ApiPart):
+    """Attempts at one Job that have ended without a usable result: facts, since Jobs are deleted after a while.
+
+    `made` numbers the next Job (made + 1). `failures` are transient ones, `ooms` runs out of memory, `voids`
+    measurements that were disturbed; `failed_at` is when the last one ended (RFC 3339)."""
+
+    made: int = 0
+    failures: int = 0
+    ooms: int = 0
+    voids: int = 0
+    failed_at: Text = ""
+    reason: Text = ""
+
+
+class StageMetric(ApiPart):
+    """A stage of the way (baseline, conversion, quantization, hardware acceleration, production validation)."""
+
+    name: Text
+    status: Text
+    metric: Text = ""

@@ -29,7 +29,7 @@ INT_OR_STRING = "x-kubernetes-int-or-string"
 # Bounds for what the model leaves open in a spec: CEL's cost is estimated from them.
 MAX_LENGTH, MAX_ITEMS, MAX_PROPERTIES = 256, 64, 64
 # A rule with a message stands for these keywords; maxLength stays, the cost of the rule is estimated from it.
-_SPOKEN_FOR = ("pattern", "minLength", "minimum", "maximum")
+_SPOKEN_FOR = ("pattern", "minLength", "minimum", "maximum", "minItems")
 _KEPT = (
     "description", "type", "format", "enum", "default", "pattern", "minLength", "maxLength", "minimum",
     "maximum", "minItems", "maxItems", "minProperties", "maxProperties", "required", RULES,
@@ -173,6 +173,7 @@ def _root(kind: Kind) -> Schema:
         "description": doc,
         "type": "object",
         "required": ["spec"],
+        **_rules(kind.model),
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},
@@ -181,6 +182,15 @@ def _root(kind: Kind) -> Schema:
             "status": structural(_annotation(kind.model, "status"), bounded=False),
         },
     }
+
+
+def _rules(model: type[BaseModel]) -> Schema:
+    """The class-level CEL rules as a schema keyword, if there are any."""
+    rules = [
+        {"rule": c.rule, "message": c.message} | ({"fieldPath": c.field_path} if c.field_path else {})
+        for c in getattr(model, "CEL", ())
+    ]
+    return {RULES: rules} if rules else {}
 
 
 def _annotation(model: type[BaseModel], name: str) -> type[BaseModel]:
@@ -201,17 +211,12 @@ def structural(model: type[BaseModel], bounded: bool) -> Schema:
 
 
 class _Generator(GenerateJsonSchema):
-    """pydantic's generator, with the class-level CEL rules and minimal defaults (factories included)."""
+    """pydantic's generator, with the class-level CEL rules and whole defaults (factories included)."""
 
     def model_schema(self, schema: Any) -> Schema:
         result: Schema = super().model_schema(schema)
         model: type[BaseModel] = schema["cls"]
-        rules = [
-            {"rule": c.rule, "message": c.message} | ({"fieldPath": c.field_path} if c.field_path else {})
-            for c in getattr(model, "CEL", ())
-        ]
-        if rules:
-            result[RULES] = rules
+        result |= _rules(model)
         for name, info in model.model_fields.items():
             prop = result["properties"][info.alias or name]
             prop.pop("default", None)
@@ -222,8 +227,8 @@ class _Generator(GenerateJsonSchema):
 
 
 def _default(info: FieldInfo) -> Any:
-    """The default as it goes on the wire, None where there is none. A part at its own defaults is `{}`: the API
-    server then fills it from the defaults inside."""
+    """The default as it goes on the wire, None where there is none. It is whole: the API server judges it by the CEL
+    rules without filling in the defaults inside."""
     if info.is_required():
         return None
     return _wire(info.get_default(call_default_factory=True, validated_data={}))
@@ -232,7 +237,7 @@ def _default(info: FieldInfo) -> Any:
 def _wire(value: Any) -> Any:
     match value:
         case BaseModel():
-            return value.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+            return value.model_dump(mode="json", by_alias=True, exclude_none=True)
         case list() | tuple():
             return [_wire(v) for v in value]
         case _:
@@ -254,6 +259,8 @@ class _Rewriter:
             result["description"] = " ".join(result["description"].split())
         if not self._bounded:
             result = {k: v for k, v in result.items() if k not in ("default", RULES, *_SPOKEN_FOR)}
+        if RULES in result:
+            result = {k: v for k, v in result.items() if k not in _SPOKEN_FOR}
         if "type" not in result:
             types = {o.get("type") for o in node.get("anyOf", ())}
             return {INT_OR_STRING if types == {"integer", "string"} else OPEN: True}
@@ -263,14 +270,8 @@ class _Rewriter:
             case "array":
                 result["items"] = self.rewrite(node["items"])
                 self._bound(result, "maxItems", MAX_ITEMS)
-            case "string":
-                if RULES in result:
-                    self._leave_to_rule(result)
-                if "enum" not in result:
-                    self._bound(result, "maxLength", MAX_LENGTH)
-            case "integer" | "number":
-                if RULES in result:
-                    self._leave_to_rule(result)
+            case "string" if "enum" not in result:
+                self._bound(result, "maxLength", MAX_LENGTH)
         return _ordered(result)
 
     def _resolved(self, schema: Schema) -> Schema:
@@ -304,10 +305,6 @@ class _Rewriter:
     def _bound(self, result: Schema, keyword: str, limit: int) -> None:
         if self._bounded:
             result.setdefault(keyword, limit)
-
-    def _leave_to_rule(self, result: Schema) -> None:
-        for keyword in _SPOKEN_FOR:
-            result.pop(keyword, None)
 
 
 def _merged(base: Schema, over: Schema) -> Schema:

@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgeramp.api.common import (
     ApiPart,
+    Attempts,
     Benchmark,
     Cel,
     Condition,
@@ -20,9 +21,11 @@ from edgeramp.api.common import (
     Objective,
     Precision,
     Ratio,
+    StageMetric,
     Target,
     Text,
     Uri,
+    cel,
 )
 from edgeramp.api.rollout import Analysis, Route, Strategy
 from edgeramp.report.summary import Assessment
@@ -87,7 +90,16 @@ class EdgeModelSpec(ApiPart):
         "image-classification", "text-classification", "audio-classification", "classification", "other"
     ]
     evaluation: Evaluation
-    targets: Annotated[list[Target], Field(min_length=1, max_length=16)]
+    targets: Annotated[
+        list[Target],
+        Field(
+            min_length=1,
+            max_length=16,
+            json_schema_extra=cel(
+                "size(self) > 0", "write at least one target, with a name and a nodeSelector"
+            ),
+        ),
+    ]
     frameworks: Annotated[list[Framework], Field(max_length=8)] | None = None
     gates: Gates = Gates()
     objective: Objective = Objective()
@@ -105,7 +117,7 @@ class EdgeModelSpec(ApiPart):
 
 
 class TargetStatus(ApiPart):
-    """One line per target, as `kubectl describe` shows it."""
+    """One line per target, as `kubectl describe` shows it. Everything here is derived anew at every look."""
 
     name: Name
     phase: Text = "Pending"
@@ -122,18 +134,32 @@ class TargetStatus(ApiPart):
     speedup: Text = ""
     retention: Text = ""
     weight: int | None = None
+    stages: Annotated[list[StageMetric], Field(max_length=8)] = Field(default_factory=list)
 
 
 class StagedFacts(ApiPart):
-    """What staging found: digests in the store. Facts of a past moment: a tag may move afterwards."""
+    """What staging and assessing found, copied from their Jobs: a tag may move and a Job is deleted afterwards.
+
+    `key` is the hash of all sources; another key starts anew. `failure` names the last failed attempt's reason."""
 
     key: Annotated[str, Field(max_length=64)]
-    model: Digest
-    data: Annotated[dict[Annotated[str, Field(max_length=32)], Digest], Field(max_length=3)]
-    assessed: bool = False
+    model: Digest | None = None
+    data: Annotated[dict[Annotated[str, Field(max_length=32)], Digest], Field(max_length=3)] = Field(
+        default_factory=dict
+    )
     assessment: Assessment | None = None
+    tries: Attempts = Attempts()
     failure: Text = ""
     failure_message: Message = ""
+
+
+class Approval(ApiPart):
+    """A recorded answer to the annotation `edgeramp.dev/approve`: a fact, since the annotation is cleared."""
+
+    revision: Text
+    accepted: bool
+    message: Message = ""
+    at: Text
 
 
 class EdgeModelStatus(ApiPart):
@@ -143,6 +169,7 @@ class EdgeModelStatus(ApiPart):
     revision: Text = ""
     staged: StagedFacts | None = None
     targets: Annotated[list[TargetStatus], Field(max_length=16)] = Field(default_factory=list)
+    approvals: Annotated[list[Approval], Field(max_length=20)] = Field(default_factory=list)
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
 
 
@@ -150,6 +177,13 @@ class EdgeModel(ApiPart):
     metadata: dict[str, Any]
     spec: EdgeModelSpec
     status: EdgeModelStatus = EdgeModelStatus()
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "size(self.metadata.name) <= 40 && !self.metadata.name.contains('.')",
+            "metadata.name becomes part of other names; write at most 40 lower-case letters, digits and '-'",
+        ),
+    )
 
 
 __all__ = ["Analysis", "Duration", "EdgeModel", "EdgeModelSpec", "EdgeModelStatus", "Ratio"]

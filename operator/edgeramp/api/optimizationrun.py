@@ -8,6 +8,7 @@ from pydantic import Field
 
 from edgeramp.api.common import (
     ApiPart,
+    Attempts,
     Benchmark,
     Cel,
     Condition,
@@ -18,6 +19,7 @@ from edgeramp.api.common import (
     Name,
     Objective,
     Precision,
+    StageMetric,
     Target,
     Text,
 )
@@ -46,7 +48,9 @@ class OptimizationRunSpec(ApiPart):
     objective: Objective = Objective()
     benchmark: Benchmark = Benchmark()
     candidates: Annotated[list[Candidate], Field(min_length=1, max_length=64)]
+    choices: Annotated[list[Message], Field(max_length=64)] = Field(default_factory=list)
     exclusions: Annotated[list[Message], Field(max_length=32)] = Field(default_factory=list)
+    package_baseline: bool = False
     deadline_seconds: Annotated[int, Field(ge=60, le=604800)] = 7200
 
     CEL: ClassVar[tuple[Cel, ...]] = (
@@ -69,7 +73,8 @@ class GateResult(ApiPart):
 
 
 class CandidateResult(ApiPart):
-    """All that is known about one candidate. `prepared` and `measured` are facts handed back by Jobs."""
+    """All that is known about one candidate. Facts handed back by Jobs: `tries` (of the step at hand), `infeasible`
+    (the reason why it will not be tried again), `prepared`, `measured` against `reference`. The rest is derived."""
 
     id: Annotated[str, Field(max_length=64)]
     framework: Framework
@@ -79,7 +84,8 @@ class CandidateResult(ApiPart):
     verdict: Verdict | None = None
     reason: Text = ""
     message: Message = ""
-    attempts: int = 0
+    tries: Attempts = Attempts()
+    infeasible: Text = ""
     prepared: PrepareSummary | None = None
     reference: Text = ""
     measured: MeasureSummary | None = None
@@ -95,15 +101,8 @@ class CertificationTry(ApiPart):
     alpha: Text
     quality: Quality | None = None
     verdict: Verdict | None = None
-    attempts: int = 0
-
-
-class StageMetric(ApiPart):
-    """A stage of the way (baseline, conversion, quantization, hardware acceleration, production validation)."""
-
-    name: Text
-    status: Text
-    metric: Text = ""
+    tries: Attempts = Attempts()
+    message: Message = ""
 
 
 class Winner(ApiPart):
@@ -111,6 +110,8 @@ class Winner(ApiPart):
     framework: Framework
     precision: Precision
     packaged: PackageSummary | None = None
+    tries: Attempts = Attempts()
+    failure: Message = ""
 
 
 class OptimizationRunStatus(ApiPart):
@@ -121,9 +122,12 @@ class OptimizationRunStatus(ApiPart):
     started_at: Text = ""
     finished_at: Text = ""
     node: Text = ""
+    host: Text = ""
+    rejected_nodes: Annotated[list[Text], Field(max_length=32)] = Field(default_factory=list)
     isa: Annotated[list[Text], Field(max_length=64)] = Field(default_factory=list)
     best_f32: Annotated[str, Field(max_length=64)] = ""
     baseline_package: PackageSummary | None = None
+    baseline: Winner | None = None
     candidates: Annotated[list[CandidateResult], Field(max_length=64)] = Field(default_factory=list)
     certification: Annotated[list[CertificationTry], Field(max_length=3)] = Field(default_factory=list)
     winner: Winner | None = None

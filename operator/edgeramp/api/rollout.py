@@ -13,30 +13,48 @@ from edgeramp.api.common import (
     Duration,
     Hostname,
     Message,
-    Name,
     Ratio,
+    ResourceName,
     Revision,
     ServerSpec,
     Target,
     Text,
+    cel,
+    ratio_rule,
 )
+from edgeramp.values.quantities import DURATION_PATTERN
 from edgeramp.values.verdict import Verdict
 
 
 class GatewayRef(ApiPart):
-    name: Name
-    namespace: Name | None = None
-    section_name: Name | None = None
+    name: ResourceName
+    namespace: ResourceName | None = None
+    section_name: ResourceName | None = None
 
 
 class Route(ApiPart):
     """Where requests enter: a Gateway of the Gateway API, host names, a path prefix."""
 
     gateway_ref: GatewayRef
-    hostnames: Annotated[list[Hostname], Field(min_length=1, max_length=16)]
-    path: Annotated[str, Field(max_length=256, pattern="^/", json_schema_extra={
-        "x-kubernetes-validations": [{"rule": "self.startsWith('/')", "message": "write a path that begins with /"}]
-    })] = "/"  # fmt: skip
+    hostnames: Annotated[
+        list[Hostname],
+        Field(
+            min_length=1,
+            max_length=16,
+            json_schema_extra=cel(
+                "size(self) > 0 && self.all(a, self.exists_one(b, a == b))",
+                "write at least one host name, and each only once",
+            ),
+        ),
+    ]
+    path: Annotated[
+        str,
+        Field(
+            max_length=256,
+            pattern="^/",
+            json_schema_extra=cel("self.startsWith('/')", "write a path that begins with /"),
+        ),
+    ] = "/"
 
 
 class Pause(ApiPart):
@@ -51,15 +69,17 @@ class Step(ApiPart):
     set_weight: (
         Annotated[
             int,
-            Field(json_schema_extra={
-                "x-kubernetes-validations": [
-                    {"rule": "self >= 0 && self <= 100", "message": "setWeight is the percentage of requests that reach"
-                     " the candidate; write a whole number from 0 to 100"}
-                ]
-            }, ge=0, le=100),
+            Field(
+                ge=0,
+                le=100,
+                json_schema_extra=cel(
+                    "self >= 0 && self <= 100",
+                    "setWeight is the percentage of requests that reach the candidate; write a whole number from 0 to 100",
+                ),
+            ),
         ]
         | None
-    ) = None  # fmt: skip
+    ) = None
     pause: Pause | None = None
 
     CEL: ClassVar[tuple[Cel, ...]] = (
@@ -91,6 +111,10 @@ class LatencyMetric(ApiPart):
     action: Literal["Rollback", "Hold", "Report"] = "Rollback"
 
 
+def _is_duration(field: str) -> str:
+    return f"(self.{field} != '' && self.{field}.matches(r'{DURATION_PATTERN}'))"
+
+
 class Analysis(ApiPart):
     """How often to look and what errors of judgement are accepted (docs/concepts: evidence)."""
 
@@ -106,17 +130,27 @@ class Analysis(ApiPart):
     latency: LatencyMetric = LatencyMetric()
 
     CEL: ClassVar[tuple[Cel, ...]] = (
-        Cel(
-            "!has(self.falseRollback) || !self.falseRollback.matches(r'^[0-9.]+$')"
-            " || (double(self.falseRollback) > 0.0 && double(self.falseRollback) <= 0.2)",
+        ratio_rule(
+            "falseRollback",
+            "x > 0.0 && x <= 0.2",
             'falseRollback is the accepted share of wrong rollbacks; write a value above 0 and up to 0.2, such as "0.01"',
-            ".falseRollback",
+        ),
+        ratio_rule(
+            "falsePromotion",
+            "x > 0.0 && x <= 0.5",
+            'falsePromotion is the accepted share of wrong promotions; write a value above 0 and up to 0.5, such as "0.05"',
         ),
         Cel(
-            "!has(self.falsePromotion) || !self.falsePromotion.matches(r'^[0-9.]+$')"
-            " || (double(self.falsePromotion) > 0.0 && double(self.falsePromotion) <= 0.5)",
-            'falsePromotion is the accepted share of wrong promotions; write a value above 0 and up to 0.5, such as "0.05"',
-            ".falsePromotion",
+            f"!{_is_duration('scrapeInterval')} || (duration(self.scrapeInterval) >= duration('1s')"
+            " && duration(self.scrapeInterval) <= duration('1m'))",
+            "scrapeInterval is the time between two looks; write 1s to 1m",
+            ".scrapeInterval",
+        ),
+        Cel(
+            f"!{_is_duration('stepMinimum')} || !{_is_duration('maxDuration')}"
+            " || duration(self.maxDuration) >= duration(self.stepMinimum)",
+            "maxDuration is shorter than stepMinimum; write a longer maxDuration, such as 2h",
+            ".maxDuration",
         ),
     )
 
@@ -146,14 +180,10 @@ class RolloutSpec(ApiPart):
         str,
         Field(
             max_length=512,
-            json_schema_extra={
-                "x-kubernetes-validations": [
-                    {
-                        "rule": r"self.matches(r'^oci://[^@]+@sha256:[0-9a-f]{64}$')",
-                        "message": "write the artifact by digest: oci://HOST/REPOSITORY@sha256:<64 hexadecimal digits>",
-                    }
-                ]
-            },
+            json_schema_extra=cel(
+                r"self.matches(r'^oci://[^@]+@sha256:[0-9a-f]{64}$')",
+                "write the artifact by digest: oci://HOST/REPOSITORY@sha256:<64 hexadecimal digits>",
+            ),
         ),
     ]
     target: Target
@@ -256,3 +286,10 @@ class Rollout(ApiPart):
     metadata: dict[str, Any]
     spec: RolloutSpec
     status: RolloutStatus = RolloutStatus()
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "size(self.metadata.name) <= 52 && !self.metadata.name.contains('.')",
+            "metadata.name becomes part of other names; write at most 52 lower-case letters, digits and '-'",
+        ),
+    )
