@@ -1,0 +1,134 @@
+"""`python3 local/cluster.py`: up, down, status, images, tools, exec, venv."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+from . import addons, controlplane, images, network, nodes, pki, prereqs, probe, processes, registry, status, teardown, tools
+from .config import NODES, cache_dir, kubeconfig, state_dir
+from .shell import Missing, locked, say, wait_for
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns the exit code, 2 where the machine lacks something."""
+    options = _parser().parse_args(argv)
+    try:
+        return int(options.run(options) or 0)
+    except Missing as error:
+        print(f"edgeramp local cluster: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cluster.py", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: object, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text)
+        command.set_defaults(run=run)
+        return command
+
+    add("up", _up, "start the cluster, or do nothing if it runs")
+    down = add("down", _down, "stop the cluster and leave nothing behind")
+    down.add_argument("--purge", action="store_true", help="drop the nodes' image stores too")
+    add("status", _status, "show what runs; exit code 1 if something is down")
+    build = add("images", _images, "build and push the images whose inputs changed")
+    build.add_argument("names", nargs="*", help="only these (default: all)")
+    add("tools", _tools, "build the cluster's binaries into the cache")
+    inside = add("exec", _exec, "run a command inside a node: exec er-n1 -- COMMAND …")
+    inside.add_argument("node", choices=[node.name for node in NODES])
+    inside.add_argument("command", nargs=argparse.REMAINDER)
+    return parser
+
+
+def _tools(_: argparse.Namespace) -> None:
+    prereqs.require_linux()
+    prereqs.ensure_pip()
+    tools.ensure()
+    say(f"all tools are in {cache_dir() / 'tools'}")
+
+
+def _images(options: argparse.Namespace) -> None:
+    prereqs.require_root("building images")
+    refs = images.build(options.names or [name for name in images.names()])
+    print(json.dumps(refs, indent=1))
+
+
+def _status(_: argparse.Namespace) -> int:
+    rows = status.lines()
+    print(status.table(rows))
+    print(status.where())
+    return 0 if status.all_ok(rows) else 1
+
+
+def _down(options: argparse.Namespace) -> None:
+    prereqs.require_root("stopping the local cluster")
+    with locked(cache_dir() / "images.lock"), locked(state_dir() / "lock"):
+        teardown.down(keep_images=not options.purge)
+    teardown.say_down()
+
+
+def _exec(options: argparse.Namespace) -> None:
+    node = next(node for node in NODES if node.name == options.node)
+    words = options.command[1:] if options.command[:1] == ["--"] else options.command
+    argv = [*nodes.enter_argv(node), "/usr/bin/env", f"PATH={tools.path_with_tools()}", *(words or ["/bin/sh"])]
+    os.execvp(argv[0], argv)
+
+
+def _up(_: argparse.Namespace) -> None:
+    began = time.monotonic()
+    prereqs.check_cluster()
+    prereqs.ensure_pip()
+    with locked(state_dir() / "lock"):
+        if _running():
+            say(f"the cluster is up already ({status.where()})")
+            return
+        if _remains():
+            say("an earlier cluster did not end well: cleaning up first")
+            teardown.down()
+        tools.ensure()
+        refs = images.build(images.SYSTEM)
+        _start(refs)
+    say(f"cluster up in {time.monotonic() - began:.1f} s: {status.where()}")
+
+
+def _running() -> bool:
+    return bool(processes.recorded()) and status.all_ok(status.lines())
+
+
+def _remains() -> bool:
+    """Whether parts of a cluster are there (the registry alone is not a cluster)."""
+    recorded = set(processes.recorded()) - {registry.NAME}
+    return bool(recorded) or any((network.NETNS / node.name).exists() for node in NODES)
+
+
+def _start(refs: dict[str, str]) -> None:
+    began = time.monotonic()
+    network.up_bridge()
+    teardown.remember_sysctls()
+    pki.create()
+    with ThreadPoolExecutor(2) as pool:
+        control = pool.submit(_control_plane, refs)
+        workers = pool.submit(nodes.start_all, refs["pause"], probe.this_machine())
+        control.result()
+        workers.result()
+    names = {node.name for node in NODES}
+    wait_for("all nodes to be Ready", lambda: controlplane.ready_nodes() >= names, timeout=90)
+    say(f"all {len(NODES)} nodes Ready {time.monotonic() - began:.1f} s after the first process was started")
+    addons.wait_available()
+    say("names, storage and gateway are available")
+
+
+def _control_plane(refs: dict[str, str]) -> None:
+    controlplane.start_api()
+    controlplane.start_controllers()
+    say("API server ready")
+    addons.install_dns(refs)
+    addons.install_storage(refs)
+    addons.install_gateway(refs)
+    say(f"addons installed; kubeconfig {kubeconfig()}")

