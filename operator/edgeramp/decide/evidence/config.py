@@ -18,7 +18,7 @@ class Action(StrEnum):
 
 
 def _default_edges() -> tuple[float, ...]:
-    """Upper bounds of the servers' latency buckets, seconds: 0.0001 * 1.1^k up to 60 s (the last, +Inf, is implied)."""
+    """Upper bounds of the servers' latency buckets, seconds: 0.0001 * 1.1^k up to 60 s; +Inf is implied."""
     edges = [0.0001]
     while edges[-1] < 60.0:
         edges.append(0.0001 * 1.1 ** len(edges))
@@ -53,6 +53,8 @@ class LatencyMetric:
     tail_add: float = 0.002
     promote_slower: float | None = 0.56
     """To be promoted: P(slower) proven below this. None: not required."""
+    grace_steps: int = 0
+    """Buckets of 10 % by which the candidate may be slower before anything counts."""
 
 
 Metric = ErrorsMetric | LatencyMetric
@@ -73,7 +75,7 @@ class Guards:
 class EvidenceConfig:
     """Everything the evidence depends on besides the counts. Fixed for the life of a rollout.
 
-    `weights` are the weights the ramp may go to, in order (100 is always added); non-inferiority is tracked for each.
+    `weights` are the weights the ramp may go to (100 is always added); non-inferiority is tracked for each.
     `batch_limit` is the candidate server's largest batch (1: it does not batch; None: unknown, taken as 8).
     `dispersion` None means measured (`auto`).
     Raises ValueError when a value makes no sense.

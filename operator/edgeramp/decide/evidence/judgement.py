@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from edgeramp.values.verdict import Verdict
@@ -23,9 +23,13 @@ class EvidenceReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetricFinding:
-    """One metric. `against` is the evidence for a breach (1 is none; 1/falseRollback decides), `proven` that the
-    candidate is within the promotion margin at the next weight; both are wealths, so 0 or more.
-    Counts are of both tracks since the ramp began. `low` and `high` bound candidate/stable (errors only)."""
+    """One metric: what it shows (`sentence`), what a breach would be called (`breach`), and its numbers.
+
+    `against` is the evidence for a breach (1 is none; 1/falseRollback decides), `proven` that the candidate is
+    within the promotion margin at the next weight (`needed` decides, 0 is not required); both are wealths.
+    Counts are of both tracks since the ramp began; bad is slower than stable's p95 edge for latency.
+    `low` and `high` bound candidate/stable (errors); `slower` is P(slower), where 0.5 is equal (latency).
+    """
 
     name: str
     verdict: Verdict
@@ -42,6 +46,12 @@ class MetricFinding:
     low: float | None = None
     high: float | None = None
     slower: float | None = None
+    candidate_at_weight: int = 0
+    breach: str = ""
+
+    def failed(self) -> MetricFinding:
+        """The same finding as the one that decided a rollback."""
+        return replace(self, verdict=Verdict.FAIL, sentence=self.breach)
 
 
 @dataclass(frozen=True, slots=True)

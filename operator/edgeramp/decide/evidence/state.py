@@ -57,12 +57,38 @@ class RankSums:
 
 
 @dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean differences of mid-ranks, candidate minus stable, weighted by nC*nS/(nC+nS) of each block."""
+
+    candidate: int = 0
+    stable: int = 0
+    weight: float = 0.0
+    weighted: float = 0.0
+
+    def plus(self, block: RankSums) -> Difference:
+        """With the difference of one more block, in which both tracks have requests."""
+        weight = block.candidate * block.stable / (block.candidate + block.stable)
+        difference = block.candidate_sum / block.candidate - block.stable_sum / block.stable
+        return Difference(
+            self.candidate + block.candidate,
+            self.stable + block.stable,
+            self.weight + weight,
+            self.weighted + weight * difference,
+        )
+
+    @property
+    def slower(self) -> float | None:
+        """P(slower): one half is equal; None without data."""
+        return 0.5 + self.weighted / self.weight if self.weight else None
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorsEvidence:
     """Evidence of a failure-rate metric."""
 
     phi: Dispersion
-    seen: Pair
-    """Stable's history in the stable fields; seeds the expected rate that the bets start from."""
+    seen: tuple[int, int]
+    """Stable's requests and bad ones, of the last five minutes of history and since; what the bets expect."""
     wealth: Logs
     interval: Logs
     promote: tuple[tuple[int, Logs], ...]
@@ -96,11 +122,8 @@ class LatencyEvidence:
     seen: RankSums = RankSums()
     total95: Pair = Pair()
     total99: Pair = Pair()
-    total_weight: float = 0.0
-    total_shift: float = 0.0
-    at_weight: int = 0
-    at_weight_weight: float = 0.0
-    at_weight_shift: float = 0.0
+    total: Difference = Difference()
+    at_weight: Difference = Difference()
 
 
 MetricEvidence = ErrorsEvidence | LatencyEvidence
@@ -129,20 +152,28 @@ class LastLatency:
 
 @dataclass(frozen=True, slots=True)
 class Counters:
-    """The last value of every series seen, and when the last scrape was (seconds since the rollout's start)."""
+    """The last value of every series seen, and when the last scrape was (seconds since the rollout's start).
+
+    Values from before `fresh_s` are from another weight and only serve as a baseline.
+    """
 
     at_s: float
     requests: tuple[LastRequests, ...] = ()
     latency: tuple[LastLatency, ...] = ()
+    fresh_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceState:
-    """Everything known after the last block. `metrics` is aligned with `EvidenceConfig.metrics`."""
+    """Everything known after the last block. `metrics` is aligned with `EvidenceConfig.metrics`.
+
+    `began_s` is when the candidate first had traffic (its first weight above 0).
+    """
 
     now_s: float
     weight: int
     weight_since_s: float
+    began_s: float
     minutes_paid: int
     metrics: tuple[MetricEvidence, ...]
     recent: tuple[Pair, ...] = ()
