@@ -22,6 +22,7 @@ from edgeramp.decide.evidence.state import (
     LatencyEvidence,
     MetricEvidence,
     Pair,
+    Promotion,
     RankSums,
 )
 
@@ -85,7 +86,7 @@ def _decoded(config: EvidenceConfig, metric: Metric, data: Mapping[str, Any]) ->
     if isinstance(metric, ErrorsMetric):
         read = _read_errors(data)
         fresh = errors.no_promotion(config, metric)
-        same = [target for target, _ in read.promote] == [target for target, _ in fresh]
+        same = [p.target for p in read.promote] == [p.target for p in fresh]
         return read if same else replace(read, promote=fresh)
     pace = _read_latency(data, len(config.latency_edges) + 1)
     anew = latency.no_promotion(metric)
@@ -98,7 +99,7 @@ def _errors(evidence: ErrorsEvidence) -> dict[str, Any]:
         "seen": list(evidence.seen),
         "wealth": list(evidence.wealth),
         "interval": list(evidence.interval),
-        "promote": [[target, *logs] for target, logs in evidence.promote],
+        "promote": [[p.target, p.before, *p.logs] for p in evidence.promote],
         "counts": [_pair(pair) for pair in (evidence.pending, evidence.total, evidence.at_weight)],
     }
 
@@ -110,7 +111,7 @@ def _read_errors(data: Mapping[str, Any]) -> ErrorsEvidence:
         seen=(data["seen"][0], data["seen"][1]),
         wealth=tuple(data["wealth"]),
         interval=tuple(data["interval"]),
-        promote=tuple((row[0], tuple(row[1:])) for row in data["promote"]),
+        promote=tuple(Promotion(row[0], tuple(row[2:]), row[1]) for row in data["promote"]),
         pending=pending,
         total=total,
         at_weight=at_weight,

@@ -9,7 +9,7 @@ from dataclasses import replace
 from edgeramp.decide.evidence import dispersion, factors, wealth
 from edgeramp.decide.evidence.blocks import Block, HistoryRow
 from edgeramp.decide.evidence.config import ErrorsMetric, EvidenceConfig
-from edgeramp.decide.evidence.state import ErrorsEvidence, Logs, Pair
+from edgeramp.decide.evidence.state import ErrorsEvidence, Logs, Pair, Promotion
 
 RATIOS = tuple(2.0 ** (-4.0 + i / 8.0) for i in range(81))
 """Ratios candidate/stable that the interval is made of: 1/16 to 64, evenly in logs."""
@@ -31,19 +31,32 @@ def initial(config: EvidenceConfig, metric: ErrorsMetric, history: Sequence[Hist
     )
 
 
-def no_promotion(config: EvidenceConfig, metric: ErrorsMetric) -> tuple[tuple[int, Logs], ...]:
+def no_promotion(config: EvidenceConfig, metric: ErrorsMetric) -> tuple[Promotion, ...]:
     """Nothing proven yet, for each weight that the ramp may go to."""
     targets = sorted({*config.weights, 100}) if metric.user_budget is not None else []
-    return tuple((target, wealth.equal_money(_PROMOTE_ARMS)) for target in targets)
+    return tuple(Promotion(target, wealth.equal_money(_PROMOTE_ARMS), 0.0) for target in targets)
+
+
+def log_proof(evidence: ErrorsEvidence, next_weight: int) -> float | None:
+    """Log evidence that the candidate is fit for `next_weight`: -log(falsePromotion) decides. None: not asked.
+
+    All of the ramp counts, but half of what is needed (in logs) has to come from the present weight: a candidate
+    that was fine at 5 % and fails under the load of 50 % is not carried on by what it earned before.
+    """
+    for promotion in evidence.promote:
+        if promotion.target >= next_weight:
+            total = wealth.log_sum_exp(promotion.logs)
+            return min(total, 2.0 * (total - promotion.before))
+    return None
 
 
 def enter_weight(evidence: ErrorsEvidence) -> ErrorsEvidence:
-    """Promotion is proven at each weight anew; counts that wait for the other track are of another split."""
+    """Counts that wait for the other track are of another split; what is proven here counts from here."""
     return replace(
         evidence,
         pending=Pair(),
         at_weight=Pair(),
-        promote=tuple((target, wealth.restart(logs)) for target, logs in evidence.promote),
+        promote=tuple(replace(p, before=wealth.log_sum_exp(p.logs)) for p in evidence.promote),
     )
 
 
@@ -119,19 +132,22 @@ def _interval(evidence: ErrorsEvidence, now: Pair) -> Logs:
     return tuple(out)
 
 
-def _promote(metric: ErrorsMetric, evidence: ErrorsEvidence, now: Pair) -> tuple[tuple[int, Logs], ...]:
+def _promote(metric: ErrorsMetric, evidence: ErrorsEvidence, now: Pair) -> tuple[Promotion, ...]:
     expect = expected_rate(evidence.seen)
     candidate = ((1.0, now.candidate_bad), (0.0, now.candidate - now.candidate_bad))
     stable = ((1.0, now.stable_bad), (0.0, now.stable - now.stable_bad))
     odds = now.candidate / now.stable
+
+    def gain(want: float, allowed: float) -> float:
+        bet = factors.rate_bet(now.candidate, now.stable, expect, want, factors.Tolerance(1.0, allowed))
+        if bet.stake >= 0.0:
+            return 0.0
+        return factors.betting_log(candidate, stable, bet, odds, evidence.phi.phi)
+
     out = []
-    for target, logs in evidence.promote:
-        allowed = margin(metric, target)
-        gained = []
-        for log, want in zip(logs, (expect / 2.0, expect, expect + allowed / 2.0), strict=True):
-            bet = factors.rate_bet(now.candidate, now.stable, expect, want, factors.Tolerance(1.0, allowed))
-            lost = bet.stake >= 0.0
-            gain = 0.0 if lost else factors.betting_log(candidate, stable, bet, odds, evidence.phi.phi)
-            gained.append(log + gain)
-        out.append((target, tuple(gained)))
+    for promotion in evidence.promote:
+        allowed = margin(metric, promotion.target)
+        wanted = (expect / 2.0, expect, expect + allowed / 2.0)
+        logs = tuple(log + gain(want, allowed) for log, want in zip(promotion.logs, wanted, strict=True))
+        out.append(replace(promotion, logs=logs))
     return tuple(out)

@@ -156,17 +156,15 @@ def _finding(look: _Look, metric: Metric, evidence: MetricEvidence, log: float) 
 def _errors_finding(look: _Look, metric: ErrorsMetric, evidence: ErrorsEvidence, log: float) -> MetricFinding:
     total = evidence.total + evidence.pending
     low, high = errors.ratio_interval(evidence)
-    tracked = [target for target, _ in evidence.promote if target >= look.next_weight]
-    logs = dict(evidence.promote).get(tracked[0], ()) if tracked else ()
-    proof = wealth.log_sum_exp(logs) if logs else 0.0
+    proof = errors.log_proof(evidence, look.next_weight)
     seen = evidence.at_weight.candidate > 0
     return MetricFinding(
         name=metric.name,
-        verdict=_proof_verdict(look, bool(logs), proof, seen),
+        verdict=_proof_verdict(look, proof, seen),
         sentence=messages.errors(metric, evidence, look.next_weight),
         against=_exp(log),
-        proven=_exp(proof),
-        needed=1.0 / look.config.false_promotion if logs else 0.0,
+        proven=_exp(proof or 0.0),
+        needed=0.0 if proof is None else 1.0 / look.config.false_promotion,
         candidate=total.candidate,
         candidate_bad=total.candidate_bad,
         stable=total.stable,
@@ -183,15 +181,15 @@ def _errors_finding(look: _Look, metric: ErrorsMetric, evidence: ErrorsEvidence,
 def _latency_finding(
     look: _Look, metric: LatencyMetric, evidence: LatencyEvidence, log: float
 ) -> MetricFinding:
-    proof = wealth.log_sum_exp(evidence.promote) if evidence.promote else 0.0
+    proof = wealth.log_sum_exp(evidence.promote) if evidence.promote else None
     seen = evidence.at_weight.candidate > 0
     return MetricFinding(
         name=metric.name,
-        verdict=_proof_verdict(look, bool(evidence.promote), proof, seen),
+        verdict=_proof_verdict(look, proof, seen),
         sentence=messages.latency(metric, evidence),
         against=_exp(log),
-        proven=_exp(proof),
-        needed=1.0 / look.config.false_promotion if evidence.promote else 0.0,
+        proven=_exp(proof or 0.0),
+        needed=0.0 if proof is None else 1.0 / look.config.false_promotion,
         candidate=evidence.total95.candidate,
         candidate_bad=evidence.total95.candidate_bad,
         stable=evidence.total95.stable,
@@ -204,9 +202,9 @@ def _latency_finding(
     )
 
 
-def _proof_verdict(look: _Look, required: bool, proof: float, seen: bool) -> Verdict:
-    """Pass once proven with data of this weight; a metric without a margin only needs data."""
-    proven = seen and (not required or proof >= -math.log(look.config.false_promotion))
+def _proof_verdict(look: _Look, proof: float | None, seen: bool) -> Verdict:
+    """Pass once proven with data of this weight; a metric without a margin (None) only needs data."""
+    proven = seen and (proof is None or proof >= -math.log(look.config.false_promotion))
     return Verdict.PASS if proven else Verdict.AWAITING_EVIDENCE
 
 

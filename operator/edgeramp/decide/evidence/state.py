@@ -83,6 +83,15 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
+class Promotion:
+    """Evidence that the candidate is fit for the weight `target`; `before` is its log when this weight began."""
+
+    target: int
+    logs: Logs
+    before: float
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorsEvidence:
     """Evidence of a failure-rate metric."""
 
@@ -91,7 +100,7 @@ class ErrorsEvidence:
     """Stable's requests and bad ones, of the last five minutes of history and since; what the bets expect."""
     wealth: Logs
     interval: Logs
-    promote: tuple[tuple[int, Logs], ...]
+    promote: tuple[Promotion, ...]
     pending: Pair = Pair()
     total: Pair = Pair()
     at_weight: Pair = Pair()
