@@ -12,9 +12,11 @@ from edgeramp.api.common import (
     Condition,
     Duration,
     Hostname,
+    Labels,
     Message,
     Ratio,
     ResourceName,
+    Resources,
     Revision,
     ServerSpec,
     Target,
@@ -168,11 +170,18 @@ class RollbackWindow(ApiPart):
     revisions: Annotated[int, Field(ge=0, le=20)] = 3
 
 
+_OVERRIDE_HELP = "serving without a certificate is put on record; write why and by whom"
+
+
 class Override(ApiPart):
     """Serving without a certificate is possible only on record: who allowed it, and why."""
 
-    reason: Annotated[str, Field(min_length=1, max_length=512)]
-    approved_by: Annotated[str, Field(min_length=1, max_length=128)]
+    reason: Annotated[
+        str, Field(min_length=1, max_length=512, json_schema_extra=cel("size(self) > 0", _OVERRIDE_HELP))
+    ]
+    approved_by: Annotated[
+        str, Field(min_length=1, max_length=128, json_schema_extra=cel("size(self) > 0", _OVERRIDE_HELP))
+    ]
 
 
 class RolloutSpec(ApiPart):
@@ -199,29 +208,57 @@ class RolloutSpec(ApiPart):
     rollback_window: RollbackWindow = RollbackWindow()
 
 
-class RampFacts(ApiPart):
-    """What cannot be observed again: where the ramp is and since when. The only part of status that is read back.
+class ServedRevision(Revision):
+    """All that is needed to render a revision again after the spec has moved on."""
 
-    Times are seconds since the epoch; `evidence` is the state of the always-valid tests as JSON."""
+    model_name: Text = ""
+    image: Annotated[str, Field(max_length=512)] | None = None
+    node_selector: Labels = Field(default_factory=dict)
+    resources: Resources = Resources()
+
+
+class RampFacts(ApiPart):
+    """What cannot be observed again: where the ramp is and since when. Together with `stable`, `candidate`, `retiring`
+    and the records it is all of status that is read back; the weight in force is read from the HTTPRoute.
+
+    Times are seconds since the epoch. `step` counts from 0; `len(steps)` means the last stretch, at 100. `attempt` is
+    raised by retry. `weight_ordered` is the weight last asked of the gateway, `weight_since` when the weight of this
+    step was first read back. `waiting_since`: the candidate has too few ready replicas since then. `frozen_at`:
+    `spec.paused` since then. `evidence` is the state of the always-valid tests as JSON."""
 
     revision: Annotated[str, Field(max_length=16)]
+    attempt: int = 1
     started_at: float
     step: int = 0
     step_started_at: float
-    weight_set_at: float | None = None
-    available_at: float | None = None
-    progressed_at: float
+    weight_ordered: int = 0
+    weight_ordered_at: float | None = None
+    weight_since: float | None = None
     pause_started_at: float | None = None
+    frozen_at: float | None = None
+    waiting_since: float | None = None
+    available_at: float | None = None
+    restarts: int = 0
+    skip_steps: bool = False
+    promoted_full: bool = False
+    full_since: float | None = None
     aborted_at: float | None = None
     abort_reason: Text = ""
     abort_message: Message = ""
-    promoted_full: bool = False
-    promoting_at: float | None = None
-    skip_steps: bool = False
+    batch_limit: int | None = None
+    request_source: Literal["gateway", "pods"] | None = None
     last_scrape_at: float | None = None
-    saved_at: float | None = None
-    missing_scrapes: int = 0
+    error_since: float | None = None
     evidence: Annotated[str, Field(max_length=65536)] = ""
+
+
+class Retiring(ApiPart):
+    """A revision that lost its traffic at `since` (epoch); its pods are kept for `seconds` (None: kept)."""
+
+    revision: Annotated[str, Field(max_length=16)]
+    since: float
+    seconds: int | None = 30
+    served: ServedRevision | None = None
 
 
 class VerbRecord(ApiPart):
@@ -266,13 +303,14 @@ class RolloutStatus(ApiPart):
     phase: Literal["Progressing", "Paused", "Healthy", "Degraded"] | None = None
     message: Message = ""
     next: Message = ""
-    stable: Revision | None = None
-    candidate: Revision | None = None
+    stable: ServedRevision | None = None
+    candidate: ServedRevision | None = None
     weight: int | None = None
     step: Text = ""
     verdict: Verdict | None = None
     findings: Annotated[list[MetricFinding], Field(max_length=8)] = Field(default_factory=list)
     ramp: RampFacts | None = None
+    retiring: Annotated[list[Retiring], Field(max_length=20)] = Field(default_factory=list)
     weights: Annotated[list[StepRecord], Field(max_length=40)] = Field(default_factory=list)
     verbs: Annotated[list[VerbRecord], Field(max_length=10)] = Field(default_factory=list)
     history: Annotated[list[HistoryEntry], Field(max_length=20)] = Field(default_factory=list)
