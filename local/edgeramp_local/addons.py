@@ -81,12 +81,15 @@ def gateway_values(refs: dict[str, str]) -> dict[str, object]:
     }
 
 
+def client_env() -> dict[str, str]:
+    """The environment in which kubectl and Helm act on this cluster and keep their files with its state."""
+    home = str(state_dir() / "helm")
+    return {"KUBECONFIG": str(kubeconfig()), "HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home, "HELM_DATA_HOME": home}
+
+
 def helm(*argv: str | Path) -> str:
     """Run the built Helm on the cluster; its output."""
-    home = state_dir() / "helm"
-    env = {"KUBECONFIG": str(kubeconfig()), "HELM_CACHE_HOME": str(home), "HELM_CONFIG_HOME": str(home),
-           "HELM_DATA_HOME": str(home)}
-    return run([tools.binary("helm"), *argv], env=env).stdout
+    return run([tools.binary("helm"), *argv], env=client_env()).stdout
 
 
 def available(namespace: str, name: str) -> bool:

@@ -16,8 +16,11 @@ from .shell import Missing, locked, say, wait_for
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; returns the exit code, 2 where the machine lacks something."""
-    options = _parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
     try:
+        if words[:1] in (["kubectl"], ["helm"]):  # argparse would take their options for its own
+            return _pass_on(words[0], words[1:])
+        options = _parser().parse_args(words)
         return int(options.run(options) or 0)
     except Missing as error:
         print(f"edgeramp local cluster: {error}", file=sys.stderr)
@@ -40,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     build = add("images", _images, "build and push the images whose inputs changed")
     build.add_argument("names", nargs="*", help="only these (default: all)")
     add("tools", _tools, "build the cluster's binaries into the cache")
+    for name in ("kubectl", "helm"):
+        commands.add_parser(name, help=f"run the built {name} on the cluster")
     inside = add("exec", _exec, "run a command inside a node: exec er-n1 -- COMMAND …")
     inside.add_argument("node", choices=[node.name for node in NODES])
     inside.add_argument("command", nargs=argparse.REMAINDER)
@@ -78,6 +83,13 @@ def _exec(options: argparse.Namespace) -> None:
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
     argv = [*nodes.enter_argv(node), "/usr/bin/env", f"PATH={tools.path_with_tools()}", *(words or ["/bin/sh"])]
     os.execvp(argv[0], argv)
+
+
+def _pass_on(name: str, arguments: list[str]) -> int:
+    if not tools.binary(name).exists():
+        raise Missing(f"{name} is not built yet: `make up` or `python3 local/cluster.py tools` does that")
+    os.environ.update(addons.client_env())
+    os.execv(tools.binary(name), [name, *arguments])
 
 
 def _up(_: argparse.Namespace) -> None:

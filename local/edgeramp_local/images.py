@@ -159,7 +159,7 @@ def _staged_tools(text: str) -> Iterator[Path]:
     root = cache_dir() / "staging"
     root.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=root) as folder:
-        for name in dockerfiles.tool_names(text):
+        for name in dict.fromkeys(dockerfiles.tool_names(text)):
             target = Path(folder) / name
             try:
                 os.link(tools.binary(name), target)

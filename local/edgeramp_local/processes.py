@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .config import state_dir
+from .shell import write_atomic
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def start(name: str, argv: Sequence[str | Path], env: Mapping[str, str] | None =
             env={**os.environ, **(env or {})}, start_new_session=True, cwd="/",
         )
     record = {"pid": child.pid, "start": start_time(child.pid), "boot": boot_id()}
-    (_folder() / f"{name}.json").write_text(json.dumps(record))
+    write_atomic(_folder() / f"{name}.json", json.dumps(record))
     return child.pid
 
 
