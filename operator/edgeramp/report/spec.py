@@ -44,10 +44,13 @@ class Store(Part):
 
 
 class Source(Part):
-    """Where the user keeps something: oci://, https://, http://, s3://, hf://, pvc:// (mounted at /sources/<claim>)."""
+    """Where the user keeps something: oci://, https://, http://, s3://, hf://, pvc:// (mounted at /sources/<claim>).
+
+    `plain_http` is for an oci:// registry without TLS; the store's own host follows `Store.plain_http`."""
 
     uri: str
     digest: Digest | None = None
+    plain_http: bool = False
 
 
 class ArtifactRef(Part):

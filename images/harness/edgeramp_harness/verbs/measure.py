@@ -1,0 +1,228 @@
+"""measure: quality on the selection split, latency in ABBA blocks, memory; candidate against reference on this node."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgeramp.report.spec import MeasureSpec, Runner
+from edgeramp.report.summary import Consistency, Environment, Latency, MeasureSummary, Memory
+from edgeramp_harness import benchmark, data, probe, statistics
+from edgeramp_harness.benchmark import Pair, Run
+from edgeramp_harness.context import Context
+from edgeramp_harness.log import say
+from edgeramp_harness.quality import Scores, assess_quality, save_scores, score_both
+from edgeramp_harness.runner_process import RunnerProcess
+
+SEED = 20261
+
+
+def run(spec: MeasureSpec, context: Context) -> MeasureSummary:
+    """A valid report even where a gate is missed: the operator judges."""
+    started = time.monotonic()
+    have = probe.isa()
+    probe.require_isa(spec.required_isa, have)
+    split_dir = context.fetch(spec, spec.data, "data")
+    folders = {
+        "reference": context.fetch(spec, spec.reference.artifact, "reference"),
+        "candidate": context.fetch(spec, spec.candidate.artifact, "candidate"),
+    }
+    split = data.load(split_dir)
+    measured = [
+        _Process(spec, context, folders, split_dir, index) for index in range(spec.benchmark.processes)
+    ]
+    for process in measured:
+        process.measure()
+    first = measured[0]
+    assert first.scores is not None
+    quality = assess_quality(
+        first.scores, split, spec.metric, spec.retention, spec.benchmark.confidence, SEED
+    )
+    say(f"{spec.metric}: reference {quality.reference:.4f}, candidate {quality.candidate:.4f}, "
+        f"retention {quality.retention:.4f} (lower bound {quality.lower:.4f})")  # fmt: skip
+    runs = [p.run for p in measured if p.run is not None]
+    latency, consistency = _latency(runs, spec), _consistency(runs, spec)
+    environment = _environment(spec, have, first)
+    memory = _memory(folders, first)
+    warnings = _warnings(first, runs, latency)
+    report = _report(spec, measured, quality.model_dump(), environment, memory, warnings)
+    files = save_scores(context.folder("report") / "scores.npz", first.scores, split)
+    digest = context.push_report(spec, report, files)
+    return MeasureSummary(
+        quality=quality, latency=latency, consistency=consistency, memory=memory, environment=environment,
+        report=digest, seconds=round(time.monotonic() - started, 2), warnings=warnings,
+    )  # fmt: skip
+
+
+class _Process:
+    """One fresh pair of runner processes; the first pair also gives memory and quality."""
+
+    def __init__(
+        self, spec: MeasureSpec, context: Context, folders: dict[str, Path], split: Path, index: int
+    ) -> None:
+        self.spec, self.context, self.folders, self.split, self.index = spec, context, folders, split, index
+        self.loaded: dict[str, dict[str, Any]] = {}
+        self.warmed: dict[str, dict[str, Any]] = {}
+        self.peaks: dict[str, int] = {}
+        self.scores: Scores | None = None
+        self.run: Run | None = None
+        self.voided: list[Run] = []
+
+    def measure(self) -> None:
+        """Load, warm, score, then time."""
+        profile = self.spec.benchmark
+        sides: dict[str, Runner] = {"reference": self.spec.reference, "candidate": self.spec.candidate}
+        with ExitStack() as stack:
+            runners = {
+                side: stack.enter_context(RunnerProcess(f"{side} {runner.id}", profile.threads))
+                for side, runner in sides.items()
+            }
+            for side, runner in sides.items():
+                self.loaded[side] = runners[side].load(
+                    runner.framework, runner.precision, self.folders[side], self.split, profile.batch
+                )
+                self.warmed[side] = runners[side].call("warm", window=0.2, limit=benchmark.WARM_LIMIT)
+                say(f"{side} {runner.id}: {self.warmed[side]['median'] * 1e3:.3f} ms, "
+                    f"{self.loaded[side]['effective_precision']}")  # fmt: skip
+            if self.index == 0:
+                self.scores = score_both(runners, self.spec.metric, self.context.folder("scores"))
+            pair = Pair(
+                runners["reference"], runners["candidate"],
+                self.warmed["reference"]["median"], self.warmed["candidate"]["median"],
+            )  # fmt: skip
+            self.run = benchmark.measure(pair, profile, SEED + 100 * self.index)
+            self.voided = pair.voided
+            missing = profile.latency_runs - len(self.run.candidate_times)
+            if missing > 0 and missing * pair.candidate_median <= profile.budget_seconds:
+                extra = runners["candidate"].call("block", runs=missing)["times"]
+                self.run.candidate_times = np.concatenate([self.run.candidate_times, np.array(extra)])
+
+
+def _latency(runs: list[Run], spec: MeasureSpec) -> Latency:
+    confidence = spec.benchmark.confidence
+    ratio = (
+        runs[0].interval
+        if len(runs) == 1
+        else statistics.speedup([r.reference for r in runs], [r.candidate for r in runs], confidence, SEED)
+    )
+    times = np.concatenate([r.candidate_times for r in runs]) * 1e3
+    reference = np.concatenate([r.reference_times for r in runs]) * 1e3
+    tails = {q: statistics.percentile(times, q, confidence) for q in (0.9, 0.95, 0.99)}
+    void = next((r.void for r in runs if r.void), None)
+    return Latency(
+        reference_p50=_round(float(np.median(reference))),
+        candidate_p50=_round(float(np.median(times))),
+        candidate_p90=_round(tails[0.9]),
+        candidate_p95=_round(tails[0.95]),
+        candidate_p99=_round(tails[0.99]),
+        speedup=_round(ratio.point),
+        speedup_lower=_round(ratio.lower),
+        speedup_upper=_round(ratio.upper),
+        rounds=sum(len(r.reference) for r in runs),
+        confidence=confidence,
+        valid=void is None,
+        void_reason=void,
+    )
+
+
+def _consistency(runs: list[Run], spec: MeasureSpec) -> Consistency:
+    blocks = np.concatenate([r.candidate.ravel() for r in runs])
+    found = statistics.variation(blocks, spec.benchmark.confidence, SEED)
+    return Consistency(variation=_round(found.point), upper=_round(found.upper), lower=_round(found.lower))
+
+
+def _memory(folders: dict[str, Path], process: _Process) -> Memory:
+    def artifact(side: str) -> int:
+        return sum(p.stat().st_size for p in folders[side].rglob("*") if p.is_file())
+
+    def grown(side: str, metric: str) -> int:
+        return int(process.warmed[side]["memory"][metric] - process.loaded[side]["before"][metric])
+
+    return Memory(
+        artifact=artifact("candidate"),
+        artifact_reference=artifact("reference"),
+        incremental_rss=grown("candidate", "rss"),
+        incremental_rss_reference=grown("reference", "rss"),
+        private_dirty=grown("candidate", "private_dirty"),
+        private_dirty_reference=grown("reference", "private_dirty"),
+        peak_rss=int(process.warmed["candidate"]["memory"]["peak_rss"]),
+    )
+
+
+def _environment(spec: MeasureSpec, have: tuple[str, ...], process: _Process) -> Environment:
+    versions = {r.framework: str(process.loaded[s]["version"]).split("-")[0]
+                for s, r in (("reference", spec.reference), ("candidate", spec.candidate))}  # fmt: skip
+    return Environment(
+        node=probe.node_name(),
+        cpu_model=probe.cpu_model(),
+        isa=list(have),
+        threads=spec.benchmark.threads,
+        versions=versions,
+        effective_precision=str(process.loaded["candidate"]["effective_precision"]),
+    )
+
+
+def _warnings(first: _Process, runs: list[Run], latency: Latency) -> list[str]:
+    warnings = [f"{side} did not settle within {benchmark.WARM_LIMIT:.0f}s of warm-up"
+                for side, warm in first.warmed.items() if not warm["agreed"]]  # fmt: skip
+    drifted = max(r.reference_drift for r in runs)
+    if drifted > benchmark.MAX_DRIFT:
+        warnings.append(
+            f"the machine's speed changed by {drifted:.0%} during the run; ratios hold, times may not"
+        )
+    if runs[0].throttled is None:
+        warnings.append("the kernel reports no CPU throttling; that rule was not checked")
+    if latency.candidate_p99 is None:
+        needed = statistics.runs_needed(0.99, latency.confidence)
+        warnings.append(f"too few runs for p99 ({sum(len(r.candidate_times) for r in runs)} of {needed})")
+    return warnings
+
+
+def _report(
+    spec: MeasureSpec, measured: list[_Process], quality: dict[str, Any], environment: Environment, memory: Memory,
+    warnings: list[str],
+) -> dict[str, Any]:  # fmt: skip
+    return {
+        "verb": "measure",
+        "spec": spec.model_dump(by_alias=True),
+        "seed": SEED,
+        "quality": quality,
+        "environment": environment.model_dump(by_alias=True),
+        "memory": memory.model_dump(by_alias=True),
+        "processes": [
+            {
+                "loaded": p.loaded,
+                "warmed": p.warmed,
+                "runs": [_run_report(r) for r in [*p.voided, *([p.run] if p.run else [])]],
+            }
+            for p in measured
+        ],
+        "energy": None,
+        "warnings": warnings,
+    }
+
+
+def _run_report(run: Run) -> dict[str, Any]:
+    return {
+        "order": run.order,
+        "referenceBlockMediansSeconds": run.reference.tolist(),
+        "candidateBlockMediansSeconds": run.candidate.tolist(),
+        "referenceRuns": len(run.reference_times),
+        "candidateRuns": len(run.candidate_times),
+        "speedup": vars(run.interval),
+        "throttledShare": run.throttled,
+        "stealShare": run.steal,
+        "ratioDrift": run.drift,
+        "referenceDrift": run.reference_drift,
+        "seconds": run.seconds,
+        "void": run.void,
+    }
+
+
+def _round(value: Any, digits: int = 5) -> Any:
+    """Significant digits, so that the summary stays small; None stays None."""
+    return None if value is None else float(f"{value:.{digits}g}")
