@@ -51,7 +51,7 @@ def judge(
     Pass needs `seconds_at_weight` >= step_s and every required metric proven with the data of this weight.
     """
     look = _Look(config, state, weight, next_weight or 100, seconds_at_weight)
-    logs = [_log_against(config, evidence, state) for evidence in state.metrics]
+    logs = _logs_against(config, state)
     combined = _combined(config, logs)
     findings = tuple(
         _finding(look, metric, evidence, log)
@@ -67,6 +67,11 @@ def judge(
     if verdict is Verdict.FAIL and reason is EvidenceReason.TOLERANCE_EXCEEDED:
         findings = _marked(config, findings, logs)
     return Judgement(verdict, reason, sentence, findings, _exp(combined))
+
+
+def log_evidence(config: EvidenceConfig, state: EvidenceState) -> float:
+    """log of sum(share * W) over the metrics that may roll back; -log(falseRollback) decides."""
+    return _combined(config, _logs_against(config, state))
 
 
 _Said = tuple[Verdict, EvidenceReason, str]
@@ -212,10 +217,14 @@ def _ramp_s(look: _Look) -> float:
     return look.state.now_s - max(look.state.began_s, 0.0)
 
 
-def _log_against(config: EvidenceConfig, evidence: MetricEvidence, state: EvidenceState) -> float:
-    if isinstance(evidence, ErrorsEvidence):
-        return wealth.log_wealth(evidence.wealth, state.minutes_paid, config.max_duration_s)
-    return latency.log_against(config, evidence, state.minutes_paid)
+def _logs_against(config: EvidenceConfig, state: EvidenceState) -> list[float]:
+    """The log of each metric's wealth."""
+    return [
+        wealth.log_wealth(evidence.wealth, state.minutes_paid, config.max_duration_s)
+        if isinstance(evidence, ErrorsEvidence)
+        else latency.log_against(config, evidence, state.minutes_paid)
+        for evidence in state.metrics
+    ]
 
 
 def _combined(config: EvidenceConfig, logs: list[float]) -> float:
