@@ -28,7 +28,7 @@ from cryptography.x509.oid import NameOID
 from kubernetes import client
 
 REPO = Path(__file__).resolve().parents[2]
-TOKEN = "test-admin"  # noqa: S105 - a loopback server that lives for one test run
+TOKEN = "test-admin"
 
 
 class MissingBinary(Exception):
@@ -46,7 +46,9 @@ def find_binary(name: str) -> Path:
             return folder / name
     if found := shutil.which(name):
         return Path(found)
-    raise MissingBinary(f"{name} was not found; run `make tools`, or name a folder that has it in EDGERAMP_TEST_BIN")
+    raise MissingBinary(
+        f"{name} was not found; run `make tools`, or name a folder that has it in EDGERAMP_TEST_BIN"
+    )
 
 
 def _cache_home() -> Path:
@@ -76,7 +78,9 @@ class ApiServer:
         content = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "t", "cluster": {"server": self.url, "certificate-authority": str(self.ca)}}],
+            "clusters": [
+                {"name": "t", "cluster": {"server": self.url, "certificate-authority": str(self.ca)}}
+            ],
             "users": [{"name": "t", "user": {"token": TOKEN}}],
             "contexts": [{"name": "t", "context": {"cluster": "t", "user": "t"}}],
             "current-context": "t",
@@ -93,7 +97,9 @@ class ApiServer:
                 if answer.status_code not in (201, 409):
                     raise RuntimeError(f"{manifest['metadata']['name']}: {answer.text}")
             for manifest in manifests:
-                _until(lambda name=manifest["metadata"]["name"]: _served(http, f"{crds}/{name}"), 20, "the CRDs")
+                _until(
+                    lambda name=manifest["metadata"]["name"]: _served(http, f"{crds}/{name}"), 20, "the CRDs"
+                )
 
 
 def _served(http: httpx.Client, url: str) -> bool:
@@ -134,7 +140,10 @@ def gateway_crds() -> list[dict[str, Any]]:
     """Gateways and HTTPRoutes; [] where the Envoy Gateway chart has not been fetched."""
     wanted = {"gateways.gateway.networking.k8s.io", "httproutes.gateway.networking.k8s.io"}
     cache = Path(os.environ.get("EDGERAMP_CACHE") or _cache_home() / "edgeramp")
-    folders = [*cache.glob("tools/envoy-gateway-*/charts"), *_module_cache().glob("sigs.k8s.io/gateway-api@*/config/crd")]
+    folders = [
+        *cache.glob("tools/envoy-gateway-*/charts"),
+        *_module_cache().glob("sigs.k8s.io/gateway-api@*/config/crd"),
+    ]
     for folder in folders:
         files = [p for p in folder.rglob("*.yaml") if "experimental" not in p.parts and "gateway" in str(p)]
         found = {
@@ -150,7 +159,9 @@ def gateway_crds() -> list[dict[str, Any]]:
 
 
 def _module_cache() -> Path:
-    return Path(os.environ.get("GOMODCACHE") or Path(os.environ.get("GOPATH") or Path.home() / "go") / "pkg" / "mod")
+    return Path(
+        os.environ.get("GOMODCACHE") or Path(os.environ.get("GOPATH") or Path.home() / "go") / "pkg" / "mod"
+    )
 
 
 @contextmanager
@@ -163,7 +174,9 @@ def running(crds: list[dict[str, Any]] | None = None) -> Iterator[ApiServer]:
         etcd_port, peer_port, api_port = _free_ports(3)
         processes.append(_start(folder, "etcd", _etcd_arguments(etcd, folder, etcd_port, peer_port)))
         server = ApiServer(f"https://127.0.0.1:{api_port}", _certificates(folder), folder)
-        processes.append(_start(folder, "kube-apiserver", _api_arguments(apiserver, folder, etcd_port, api_port)))
+        processes.append(
+            _start(folder, "kube-apiserver", _api_arguments(apiserver, folder, etcd_port, api_port))
+        )
         _wait_ready(server, processes)
         server.install(crd_manifests() if crds is None else crds)
         yield server

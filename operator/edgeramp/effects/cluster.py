@@ -21,7 +21,9 @@ class Cluster(Protocol):
     def get(self, ref: Ref) -> Object | None:
         """The object as served; None when there is none (or its kind is not installed)."""
 
-    def list(self, kind: Kind, namespace: str | None = None, labels: Labels | None = None) -> tuple[Object, ...]:
+    def list(
+        self, kind: Kind, namespace: str | None = None, labels: Labels | None = None
+    ) -> tuple[Object, ...]:
         """All objects of a kind, of one namespace or of all, sorted by namespace and name. () for a kind that is not
         installed. Each carries apiVersion and kind."""
 

@@ -90,4 +90,6 @@ def path(kind: Kind, namespace: str | None, name: str = "", subresource: str = "
     root = "/api/v1" if kind[0] == "v1" else f"/apis/{kind[0]}"
     segment = plural(kind)
     where = f"/namespaces/{namespace}" if namespace and segment not in _CLUSTER_WIDE else ""
-    return f"{root}{where}/{segment}" + (f"/{name}" if name else "") + (f"/{subresource}" if subresource else "")
+    return (
+        f"{root}{where}/{segment}" + (f"/{name}" if name else "") + (f"/{subresource}" if subresource else "")
+    )

@@ -28,12 +28,12 @@ def configuration(kubeconfig: str | None = None, context: str | None = None) -> 
     """Credentials: the kubeconfig file when named, else the pod's service account, else the user's kubeconfig."""
     chosen = client.Configuration()
     if kubeconfig or context:
-        config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=chosen)
+        config.load_kube_config(config_file=kubeconfig, context=context, client_configuration=chosen)  # type: ignore[no-untyped-call]
     else:
         try:
-            config.load_incluster_config(client_configuration=chosen)
+            config.load_incluster_config(client_configuration=chosen)  # type: ignore[no-untyped-call]
         except config.ConfigException:
-            config.load_kube_config(client_configuration=chosen)
+            config.load_kube_config(client_configuration=chosen)  # type: ignore[no-untyped-call]
     chosen.retries = False
     chosen.connection_pool_maxsize = 16
     return chosen
@@ -57,7 +57,10 @@ class LiveCluster(Records):
     """See Cluster. Safe to use from several threads."""
 
     def __init__(
-        self, access: client.Configuration, namespace: str = "edgeramp-system", clock: Callable[[], float] = time.time
+        self,
+        access: client.Configuration,
+        namespace: str = "edgeramp-system",
+        clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(namespace, clock)
         self._api = client.ApiClient(access)
@@ -65,7 +68,9 @@ class LiveCluster(Records):
     def get(self, ref: Ref) -> Object | None:
         return self._call("get", "GET", ref.of, ref.namespace, ref.name)
 
-    def list(self, kind: Kind, namespace: str | None = None, labels: Labels | None = None) -> tuple[Object, ...]:
+    def list(
+        self, kind: Kind, namespace: str | None = None, labels: Labels | None = None
+    ) -> tuple[Object, ...]:
         items: list[Object] = []
         query = {"limit": str(PAGE)} | ({"labelSelector": selector(labels)} if labels else {})
         while True:
@@ -81,21 +86,32 @@ class LiveCluster(Records):
     def apply(self, manifest: Mapping[str, Any]) -> Object:
         where = ref(manifest)
         query = {"fieldManager": FIELD_MANAGER, "force": "true"}
-        done = self._call("patch", "PATCH", where.of, where.namespace, where.name, query, manifest, "apply-patch+yaml")
+        done = self._call(
+            "patch", "PATCH", where.of, where.namespace, where.name, query, manifest, "apply-patch+yaml"
+        )
         if done is None:
-            raise ClusterError(f"could not apply {where}: {resource(where.of)} or its namespace does not exist")
+            raise ClusterError(
+                f"could not apply {where}: {resource(where.of)} or its namespace does not exist"
+            )
         return done
 
     def create(self, manifest: Mapping[str, Any]) -> bool:
         where = ref(manifest)
         try:
             done = self._call(
-                "create", "POST", where.of, where.namespace, query={"fieldManager": FIELD_MANAGER}, body=manifest
+                "create",
+                "POST",
+                where.of,
+                where.namespace,
+                query={"fieldManager": FIELD_MANAGER},
+                body=manifest,
             )
         except Conflict:
             return False
         if done is None:
-            raise ClusterError(f"could not create {where}: {resource(where.of)} or its namespace does not exist")
+            raise ClusterError(
+                f"could not create {where}: {resource(where.of)} or its namespace does not exist"
+            )
         return True
 
     def delete(self, ref: Ref, uid: str | None = None) -> None:
@@ -150,7 +166,9 @@ class LiveCluster(Records):
         if 200 <= status < 300:
             answer: Object = json.loads(text)
             return answer
-        return _refused(status, text, what, target)
+        if status == 404:
+            return None
+        raise _refusal(status, text, what, target)
 
     def _send(self, what: str, request: Any) -> tuple[int, bytes]:
         method, url, headers, body, _ = request
@@ -160,7 +178,7 @@ class LiveCluster(Records):
                 answer = self._api.call_api(
                     method, url, dict(headers), body, _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
                 )
-                return answer.status, answer.read()
+                return answer.status, answer.read()  # type: ignore[no-untyped-call]
             except (urllib3.exceptions.ProtocolError, urllib3.exceptions.NewConnectionError) as error:
                 if last:
                     raise Unavailable(f"could not {what}: {_brief(error)}") from error
@@ -179,20 +197,19 @@ def _brief(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"[:300]
 
 
-def _refused(status: int, text: bytes, what: str, target: str) -> None:
-    """None for 404, else the ClusterError that the answer stands for."""
+def _refusal(status: int, text: bytes, what: str, target: str) -> ClusterError:
+    """The error that an answer stands for."""
     try:
         message = str(json.loads(text).get("message", ""))
     except (ValueError, AttributeError):
         message = text[:300].decode(errors="replace")
+    about = f"{what} {target}".strip()
     match status:
-        case 404:
-            return None
         case 409:
-            raise Conflict(f"could not {what} {target}: {message}")
+            return Conflict(f"could not {about}: {message}")
         case 401 | 403:
-            raise Forbidden(f"not allowed to {what} {target}; grant this verb in the operator's role: {message}")
+            return Forbidden(f"not allowed to {about}; grant this verb in the operator's role: {message}")
         case 429 | 500 | 502 | 503 | 504:
-            raise Unavailable(f"could not {what} {target}: HTTP {status}: {message}")
+            return Unavailable(f"could not {about}: HTTP {status}: {message}")
         case _:
-            raise ClusterError(f"could not {what} {target}: HTTP {status}: {message}")
+            return ClusterError(f"could not {about}: HTTP {status}: {message}")
