@@ -1,0 +1,50 @@
+"""Where built examples live: outside the checkout, under a key of everything that shapes them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+LOCK = HERE.parent / "requirements.lock"
+DONE = ".complete"
+
+
+def cache_root() -> Path:
+    """`$EDGERAMP_CACHE`, or edgeramp under the XDG cache folder."""
+    if explicit := os.environ.get("EDGERAMP_CACHE"):
+        return Path(explicit)
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "edgeramp"
+
+
+def source_key(*modules: str) -> str:
+    """12 hex digits over the named files of this folder and the lock of the packages that run them."""
+    digest = hashlib.sha256(LOCK.read_bytes())
+    for name in sorted(modules):
+        digest.update(name.encode() + b"\0" + (HERE / name).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def built_once(name: str, key: str, build: Callable[[Path], None]) -> Path:
+    """The folder `examples/<name>-<key>` in the cache; `build` fills a scratch folder that is renamed into place.
+
+    A folder without its completion mark is what a killed build left: it is replaced.
+    """
+    final = cache_root() / "examples" / f"{name}-{key}"
+    if (final / DONE).exists():
+        return final
+    final.parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=final.parent))
+    try:
+        build(scratch)
+        (scratch / DONE).touch()
+        shutil.rmtree(final, ignore_errors=True)
+        scratch.rename(final)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return final
