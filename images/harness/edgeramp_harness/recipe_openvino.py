@@ -123,7 +123,7 @@ def accuracy_control(
     source = load_model(model, model_format)
     limit = min(selection.items, int(candidate.params.get("validationItems", 1000)))
     chosen = np.random.default_rng(candidate.seed).permutation(selection.items)[:limit]
-    validate, log = _validator(scoring.metric(metric), selection, deadline)
+    validate, log = _validator(scoring.metric(metric), selection, limit, deadline)
     advanced = nncf.AdvancedAccuracyRestorerParameters(
         max_num_iterations=int(candidate.params.get("maxIterations", 60)),
         ranking_subset_size=min(limit, int(candidate.params.get("rankingItems", 300))),
@@ -152,9 +152,12 @@ def accuracy_control(
 
 
 def _validator(
-    score: scoring.Score, split: data.Split, deadline: float
+    score: scoring.Score, split: data.Split, whole: int, deadline: float
 ) -> tuple[Callable[[Any, Iterable[Any]], tuple[float, list[float]]], list[float]]:
-    """validation_fn for NNCF: per-item scores on the item numbers it hands in; `log` collects the means."""
+    """validation_fn for NNCF: per-item scores on the item numbers it hands in.
+
+    `log` collects the means over all `whole` items; NNCF also calls it with one item to see what it returns.
+    """
     log: list[float] = []
 
     def validate(compiled: Any, items: Iterable[Any]) -> tuple[float, list[float]]:
@@ -169,9 +172,11 @@ def _validator(
             feed = {n: a.astype(names[n], copy=False) for n, a in split.feeds(index).items() if n in names}
             outputs = list(request.infer(feed).to_tuple())
             scores.append(float(score(outputs, split.labels[index : index + 1])[0]))
-        log.append(float(np.mean(scores)))
-        say(f"validation {len(log)}: {log[-1]:.4f} on {len(scores)} items")
-        return log[-1], scores
+        mean = float(np.mean(scores))
+        if len(scores) == whole:
+            log.append(mean)
+            say(f"validation {len(log)}: {mean:.4f} on {whole} items")
+        return mean, scores
 
     return validate, log
 
@@ -204,11 +209,10 @@ def _compute_nodes(model: Any) -> int:
 
 
 def _is_compressed_weight(op: Any) -> bool:
-    return (
-        op.get_type_name() == "Constant"
-        and op.get_element_type().get_type_name() in ("u8", "i8")
-        and op.get_byte_size() > 1
-    )
+    """A matrix of integers; zero points have one value per channel or group."""
+    if op.get_type_name() != "Constant" or op.get_element_type().get_type_name() not in ("u8", "i8"):
+        return False
+    return sum(d > 1 for d in op.get_output_shape(0)) > 1
 
 
 def _quantized_nodes(model: Any) -> int:
@@ -232,7 +236,12 @@ def _quantized_nodes(model: Any) -> int:
 def _finish(source: Any, quantized: Any, out: Path, details: dict[str, Any]) -> Prepared:
     total, done = _compute_nodes(source), _quantized_nodes(quantized)
     if done == 0:
-        raise unsupported("NNCF quantized no operator of this model", "NothingQuantized")
+        why = (
+            f"took all {total} back to FP32 to keep the accuracy"
+            if "validations" in details
+            else "found none to quantize"
+        )
+        raise unsupported(f"no compute operator of this model is quantized: NNCF {why}", "NothingQuantized")
     _save(quantized, out)
     say(f"{done} of {total} compute operators quantized")
     return Prepared(out, "openvino-ir", tool(True), done, max(0, total - done), [], details)
