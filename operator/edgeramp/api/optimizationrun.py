@@ -80,7 +80,9 @@ class CandidateResult(ApiPart):
     framework: Framework
     precision: Precision
     technique: Text
-    state: Literal["Pending", "Preparing", "Prepared", "Measuring", "Measured", "Infeasible"] = "Pending"
+    state: Literal["Pending", "Preparing", "Prepared", "Measuring", "Measured", "Infeasible", "Skipped"] = (
+        "Pending"
+    )
     verdict: Verdict | None = None
     reason: Text = ""
     message: Message = ""

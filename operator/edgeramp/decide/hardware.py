@@ -55,7 +55,9 @@ def common_features(nodes: Iterable[Node]) -> frozenset[str]:
 
 def selected_features(selector: Mapping[str, str]) -> tuple[str, ...]:
     """CPU features that a node selector demands; a Job probes them again and exits 13 on a lie."""
-    wanted = (k.removeprefix(CPU_FEATURE) for k, v in selector.items() if k.startswith(CPU_FEATURE) and v == "true")
+    wanted = (
+        k.removeprefix(CPU_FEATURE) for k, v in selector.items() if k.startswith(CPU_FEATURE) and v == "true"
+    )
     return tuple(sorted(wanted))
 
 
@@ -88,3 +90,30 @@ def _node(node: Object) -> Node:
     )
     host = labels.get(LABEL_MEASUREMENT_HOST, "")
     return Node(name, labels.get("kubernetes.io/hostname", name), host or name, bool(host), features, labels)
+
+
+# What a Job can probe (images/harness, probe.py): only these are asked for, so that an unknown name is no lie.
+PROBED = frozenset(
+    (
+        "SSE42",
+        "AVX",
+        "AVX2",
+        "FMA3",
+        "F16C",
+        "AVX512F",
+        "AVX512BW",
+        "AVX512VNNI",
+        "AVX512BF16",
+        "AVX512FP16",
+        "AVXVNNI",
+        "AVXVNNIINT8",
+        "AMXTILE",
+        "AMXINT8",
+        "AMXBF16",
+        "ASIMD",
+        "ASIMDDP",
+        "I8MM",
+        "BF16",
+        "SVE",
+    )  # fmt: skip
+)

@@ -85,7 +85,9 @@ def _deadline(failed: Mapping[str, Any] | None) -> bool:
 def _ended_for_good(ended: Mapping[str, Any]) -> bool:
     """The pod says so before the Job does, a second or two earlier. A bare SIGKILL or SIGTERM waits for the Job's word."""
     code = ended.get("exitCode", 0)
-    return code != 0 and (code not in (137, 143) or ended.get("reason") == "OOMKilled" or bool(_summary(ended)))
+    return code != 0 and (
+        code not in (137, 143) or ended.get("reason") == "OOMKilled" or bool(_summary(ended))
+    )
 
 
 def _success(ended: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,7 +109,11 @@ def _failure(failed: Mapping[str, Any], ended: Mapping[str, Any]) -> dict[str, A
         return out | {"reason": "DeadlineExceeded", "message": "the Job ran past its deadline"}
     if ended.get("reason") == "OOMKilled" or code == ExitCode.OOM_KILLED:
         told = summary.message if isinstance(summary, Failure) else "the container ran out of memory"
-        return out | {"reason": ExitCode.OOM_KILLED.reason, "message": told, "exit_code": int(ExitCode.OOM_KILLED)}
+        return out | {
+            "reason": ExitCode.OOM_KILLED.reason,
+            "message": told,
+            "exit_code": int(ExitCode.OOM_KILLED),
+        }
     if isinstance(summary, Failure):
         return out | {"reason": summary.reason, "message": summary.message}
     if code in {int(c) for c in ExitCode}:
@@ -152,7 +158,11 @@ def _disrupted(pod: Object) -> bool:
 
 
 def _newest(pods: Iterable[Object]) -> Object | None:
-    return max(pods, key=lambda p: (p["metadata"].get("creationTimestamp") or "", p["metadata"]["name"]), default=None)
+    return max(
+        pods,
+        key=lambda p: (p["metadata"].get("creationTimestamp") or "", p["metadata"]["name"]),
+        default=None,
+    )
 
 
 def _terminated(pod: Object | None) -> Mapping[str, Any]:
@@ -175,7 +185,9 @@ def _true_condition(status: Mapping[str, Any], *kinds: str) -> Mapping[str, Any]
 
 def _finished(status: Mapping[str, Any], ended: Mapping[str, Any]) -> float | None:
     last = _true_condition(status, "Complete", "Failed")
-    return _time(ended.get("finishedAt") or status.get("completionTime") or (last or {}).get("lastTransitionTime"))
+    return _time(
+        ended.get("finishedAt") or status.get("completionTime") or (last or {}).get("lastTransitionTime")
+    )
 
 
 def _time(text: Any) -> float | None:

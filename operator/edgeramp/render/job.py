@@ -13,7 +13,9 @@ from edgeramp.values.quantities import memory_bytes
 from edgeramp.values.settings import Settings
 
 UID = 10001
-KILL_SLACK_SECONDS = 60  # the harness ends itself at spec.deadlineSeconds; the Job's own deadline is the net below
+KILL_SLACK_SECONDS = (
+    60  # the harness ends itself at spec.deadlineSeconds; the Job's own deadline is the net below
+)
 OOM_FACTOR = 1.5
 Manifest = dict[str, Any]
 
@@ -59,7 +61,9 @@ class JobOrder:
 
 def job_name(spec: JobSpec, attempt: int) -> str:
     """The Job's name; the owner's uid is part of the inputs, its generation and deadlines are not."""
-    inputs = spec.model_dump(mode="json", by_alias=True, exclude={"deadline_seconds": True, "run": {"generation"}})
+    inputs = spec.model_dump(
+        mode="json", by_alias=True, exclude={"deadline_seconds": True, "run": {"generation"}}
+    )
     return f"{spec.verb}-{short_hash(inputs, 12)}-{attempt}"
 
 
@@ -109,7 +113,10 @@ def _failure_policy() -> Manifest:
     return {
         "rules": [
             {"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]},
-            {"action": "FailJob", "onExitCodes": {"containerName": "worker", "operator": "NotIn", "values": [0]}},
+            {
+                "action": "FailJob",
+                "onExitCodes": {"containerName": "worker", "operator": "NotIn", "values": [0]},
+            },
         ]
     }
 
@@ -162,7 +169,7 @@ def _environment(order: JobOrder) -> list[Manifest]:
     if order.threads:
         plain["OMP_NUM_THREADS"] = str(order.threads)
     env: list[Manifest] = [{"name": k, "value": v} for k, v in sorted(plain.items())]
-    return [*env, {"name": "EDGERAMP_NODE", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]
+    return [*env, {"name": "NODE_NAME", "valueFrom": {"fieldRef": {"fieldPath": "spec.nodeName"}}}]
 
 
 def _resources(order: JobOrder, settings: Settings) -> Manifest:

@@ -1,0 +1,47 @@
+"""Old OptimizationRuns: those still searching for a revision that nobody wants stop at once, finished ones are kept a while."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeramp.api.optimizationrun import OptimizationRun
+from edgeramp.decide.decision import Action, Delete
+from edgeramp.decide.edgemodel.context import Context
+from edgeramp.decide.edgemodel.targets import TargetStep
+from edgeramp.values.names import API_VERSION
+
+KEEP_FINISHED = 3
+
+
+def superseded(ctx: Context, steps: Sequence[TargetStep]) -> tuple[Action, ...]:
+    """Delete runs that no target wants: unfinished ones, and finished ones beyond the newest three per target, except
+    those whose artifacts a Rollout knows."""
+    wanted = {s.status.run for s in steps}
+    served = _served(ctx)
+    old = [(name, run) for name, run in ctx.runs.items() if name not in wanted]
+    doomed = [name for name, run in old if not run.status.finished_at]
+    by_target: dict[str, list[tuple[str, str]]] = {}
+    for name, run in old:
+        if run.status.finished_at and not (_artifacts(run) & served):
+            by_target.setdefault(run.spec.target.name, []).append((run.status.finished_at, name))
+    for finished in by_target.values():
+        doomed.extend(name for _, name in sorted(finished, reverse=True)[KEEP_FINISHED:])
+    uids = {name: str(run.metadata.get("uid", "")) for name, run in old}
+    return tuple(
+        Delete(API_VERSION, "OptimizationRun", ctx.owner.namespace, name, uids[name] or None)
+        for name in sorted(doomed)
+    )
+
+
+def _artifacts(run: OptimizationRun) -> set[str]:
+    packages = (w.packaged for w in (run.status.winner, run.status.baseline) if w)
+    return {p.reference for p in packages if p}
+
+
+def _served(ctx: Context) -> set[str]:
+    known: set[str] = set()
+    for rollout in ctx.rollouts.values():
+        known.add(rollout.spec.artifact)
+        known.update(r.artifact for r in (rollout.status.stable, rollout.status.candidate) if r)
+        known.update(h.artifact for h in rollout.status.history)
+    return known

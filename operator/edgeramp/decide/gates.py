@@ -1,0 +1,151 @@
+"""Gates: small total functions from what was measured to a verdict by bounds. No gate relies on another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edgeramp.api.common import Gates
+from edgeramp.api.optimizationrun import GateResult
+from edgeramp.report import MeasureSummary, Memory, Quality
+from edgeramp.values.quantities import ratio
+from edgeramp.values.verdict import Verdict, worst
+
+SUSPECT_RETENTION = 1.05  # a lower bound above this is a broken harness far more often than a better model
+
+
+def judge(measured: MeasureSummary, gates: Gates) -> tuple[GateResult, ...]:
+    """All four gates on one candidate, in the order in which people read them."""
+    return (
+        accuracy_retention(measured.quality, ratio(gates.accuracy_retention)),
+        speedup(measured, ratio(gates.speedup)),
+        memory_reduction(measured.memory, gates.memory_metric, ratio(gates.memory_reduction)),
+        latency_variation(measured, ratio(gates.latency_variation)),
+    )
+
+
+def overall(results: Sequence[GateResult]) -> Verdict:
+    """The worst decides."""
+    return worst(r.verdict for r in results)
+
+
+def may_win(verdict: Verdict | None, gates: Gates) -> bool:
+    """Pass, or Inconclusive where the policy allows it."""
+    return verdict is Verdict.PASS or (verdict is Verdict.INCONCLUSIVE and gates.on_inconclusive == "Allow")
+
+
+def accuracy_retention(quality: Quality, required: float) -> GateResult:
+    """Paired on the same items: the bounds of mean(c - R0 x b) decide."""
+    if quality.lower > SUSPECT_RETENTION:
+        return _result(
+            "accuracyRetention", Verdict.INCONCLUSIVE, f"{quality.retention:.4f}", f">= {quality.lower:.4f}",
+            f">= {required:g}", "BaselineSuspect: far better than the original, which more likely shows a broken baseline",
+        )  # fmt: skip
+    if quality.margin_lower > 0:
+        verdict, message = Verdict.PASS, ""
+    elif quality.margin_upper < 0:
+        verdict, message = Verdict.FAIL, f"{_flips(quality)} of {quality.items} items"
+    else:
+        needed = f"; about {quality.items_needed} items would decide" if quality.items_needed else ""
+        verdict, message = Verdict.INCONCLUSIVE, f"{quality.items} items cannot decide{needed}"
+    return _result(
+        "accuracyRetention",
+        verdict,
+        f"{quality.retention:.4f}",
+        f">= {quality.lower:.4f}",
+        f">= {required:g}",
+        message,
+    )
+
+
+def speedup(measured: MeasureSummary, required: float) -> GateResult:
+    """Reference p50 / candidate p50. The lower bound must clear what is demanded."""
+    latency = measured.latency
+    value, bound = f"{latency.speedup:.2f}x", f"{latency.speedup_lower:.2f}x to {latency.speedup_upper:.2f}x"
+    if not latency.valid:
+        return _result("speedup", Verdict.INCONCLUSIVE, value, bound, f">= {required:g}x", _void(measured))
+    return _result(
+        "speedup",
+        _between(latency.speedup_lower, latency.speedup_upper, required),
+        value,
+        bound,
+        f">= {required:g}x",
+    )
+
+
+def memory_reduction(memory: Memory, metric: str, required: float) -> GateResult:
+    """Share saved by the named metric. Sizes of artifacts are exact; a metric that was not measured decides nothing."""
+    candidate, reference = _memory(memory, metric)
+    if candidate is None or not reference:
+        return _result(
+            "memoryReduction",
+            Verdict.INCONCLUSIVE,
+            "unknown",
+            "",
+            f">= {required:g}",
+            f"{metric} was not measured",
+        )
+    saved = (reference - candidate) / reference
+    verdict = Verdict.PASS if saved >= required else Verdict.FAIL
+    return _result("memoryReduction", verdict, f"{saved:.3f}", "", f">= {required:g}", f"{metric}, bytes")
+
+
+def latency_variation(measured: MeasureSummary, allowed: float) -> GateResult:
+    """Coefficient of variation of the candidate's block medians: its upper bound must stay below what is allowed."""
+    seen = measured.consistency
+    value, bound = f"{seen.variation:.3f}", f"{seen.lower:.3f} to {seen.upper:.3f}"
+    if not measured.latency.valid:
+        return _result(
+            "latencyVariation", Verdict.INCONCLUSIVE, value, bound, f"<= {allowed:g}", _void(measured)
+        )
+    return _result(
+        "latencyVariation", _between(-seen.upper, -seen.lower, -allowed), value, bound, f"<= {allowed:g}"
+    )
+
+
+def saved_memory(memory: Memory, metric: str) -> float | None:
+    """The share of memory saved by `metric`; None where it was not measured."""
+    candidate, reference = _memory(memory, metric)
+    return None if candidate is None or not reference else (reference - candidate) / reference
+
+
+def _memory(memory: Memory, metric: str) -> tuple[int | None, int | None]:
+    match metric:
+        case "incrementalRss":
+            return memory.incremental_rss, memory.incremental_rss_reference
+        case "privateDirty":
+            return memory.private_dirty, memory.private_dirty_reference
+        case _:
+            return memory.artifact, memory.artifact_reference
+
+
+def _between(lower: float, upper: float, required: float) -> Verdict:
+    if lower >= required:
+        return Verdict.PASS
+    return Verdict.FAIL if upper < required else Verdict.INCONCLUSIVE
+
+
+def _flips(quality: Quality) -> str:
+    if quality.only_reference is None or quality.only_candidate is None:
+        return f"{quality.reference:.4f} became {quality.candidate:.4f} on the mean"
+    return (
+        f"{quality.only_reference} right answers became wrong and {quality.only_candidate} wrong ones right"
+    )
+
+
+def _void(measured: MeasureSummary) -> str:
+    return f"the measurement was disturbed: {measured.latency.void_reason or 'no reason given'}"
+
+
+def _result(
+    gate: str, verdict: Verdict, value: str, bound: str, required: str, message: str = ""
+) -> GateResult:
+    return GateResult.model_validate(
+        {
+            "gate": gate,
+            "verdict": verdict,
+            "value": value,
+            "bound": bound,
+            "required": required,
+            "message": message,
+        }
+    )

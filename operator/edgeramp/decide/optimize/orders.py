@@ -1,0 +1,186 @@
+"""The Jobs of a run: what each one is told, derived from the run's spec and the facts so far."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from edgeramp.api.common import Attempts
+from edgeramp.api.optimizationrun import CandidateResult, CertificationTry, OptimizationRunStatus, Winner
+from edgeramp.decide.hardware import PROBED, Node, selected_features
+from edgeramp.decide.jobs_step import Work
+from edgeramp.decide.optimize.context import Context
+from edgeramp.decide.optimize.search import candidate_of, row_of
+from edgeramp.recipes.common import BF16_DOT, INT8_DOT
+from edgeramp.render.job import JobOrder
+from edgeramp.report import (
+    ArtifactRef,
+    BenchmarkProfile,
+    CertifySpec,
+    MeasureSpec,
+    PackageSpec,
+    PrepareSpec,
+    Runner,
+)
+from edgeramp.report.spec import JobSpec
+from edgeramp.values.names import LABEL_CANDIDATE
+from edgeramp.values.quantities import cpu_cores, ratio, seconds
+
+VOID_LIMIT = 3  # the third disturbed measurement is taken as it is: Inconclusive
+MAX_ACCURACY_DROP = 0.01  # accuracy control stops reverting operators here
+
+
+def prepare(ctx: Context, node: Node, row: CandidateResult) -> Work:
+    """Convert or quantize. Only accuracy control may look at the selection split."""
+    candidate = candidate_of(ctx.spec, row.id)
+    sees_selection = candidate.technique == "accuracy-control"
+    spec = PrepareSpec(
+        run=ctx.run_ref,
+        store=ctx.store,
+        deadline_seconds=ctx.settings.job_deadline_seconds,
+        candidate=candidate,
+        model=ArtifactRef(digest=ctx.spec.source, format=ctx.spec.format),
+        calibration=ArtifactRef(digest=ctx.spec.data.calibration),
+        selection=ArtifactRef(digest=ctx.spec.data.selection) if sees_selection else None,
+        metric=ctx.spec.metric,
+        max_accuracy_drop=MAX_ACCURACY_DROP,
+        required_isa=required_isa(ctx),
+    )
+    return _work(ctx, node, row.id, spec, row.tries, threads=0)
+
+
+def measure(ctx: Context, node: Node, row: CandidateResult, reference: CandidateResult) -> Work:
+    """Candidate against reference on the selection split."""
+    threads = threads_of(ctx)
+    wanted = ctx.spec.benchmark
+    spec = MeasureSpec(
+        run=ctx.run_ref,
+        store=ctx.store,
+        deadline_seconds=ctx.settings.job_deadline_seconds,
+        reference=runner(reference),
+        candidate=runner(row),
+        data=ArtifactRef(digest=ctx.spec.data.selection),
+        metric=ctx.spec.metric,
+        retention=ratio(ctx.spec.gates.accuracy_retention),
+        benchmark=BenchmarkProfile(
+            threads=threads,
+            min_rounds=wanted.min_rounds,
+            budget_seconds=seconds(wanted.budget),
+            confidence=ratio(ctx.spec.gates.confidence),
+        ),
+        required_isa=required_isa(ctx),
+    )
+    return _work(ctx, node, row.id, spec, row.tries, threads)
+
+
+def certify(ctx: Context, node: Node, attempt: CertificationTry, status: OptimizationRunStatus) -> Work:
+    """The winner's quality on data that no search saw, at this try's alpha."""
+    row, reference = _prepared(status, attempt.candidate), _prepared(status, status.best_f32)
+    spec = CertifySpec(
+        run=ctx.run_ref,
+        store=ctx.store,
+        deadline_seconds=ctx.settings.job_deadline_seconds,
+        reference=runner(reference),
+        candidate=runner(row),
+        data=ArtifactRef(digest=ctx.spec.data.certification),
+        metric=ctx.spec.metric,
+        retention=ratio(ctx.spec.gates.accuracy_retention),
+        alpha=float(attempt.alpha),
+    )
+    return _work(ctx, node, f"certify/{row.id}", spec, attempt.tries, threads_of(ctx))
+
+
+def package(ctx: Context, node: Node, winner: Winner, status: OptimizationRunStatus, certified: bool) -> Work:
+    """The artifact that a Rollout serves, with its signed certificate (for the baseline: a statement of what it is)."""
+    row = _prepared(status, winner.candidate)
+    spec = PackageSpec(
+        run=ctx.run_ref,
+        store=ctx.store,
+        deadline_seconds=ctx.settings.job_deadline_seconds,
+        model_name=ctx.spec.model,
+        version=ctx.spec.revision if certified else f"{ctx.spec.revision}-baseline",
+        runner=runner(row),
+        certificate=certificate(ctx, node, row, status, certified),
+    )
+    return _work(ctx, None, f"package/{row.id}", spec, winner.tries, threads=0)
+
+
+def certificate(
+    ctx: Context, node: Node, row: CandidateResult, status: OptimizationRunStatus, certified: bool
+) -> dict[str, object]:
+    """What is certified, on which evidence, for which CPUs. Plain JSON; the package Job signs it."""
+    tried = next((t for t in status.certification if t.candidate == row.id), None)
+    content: dict[str, Any] = {
+        "schema": "edgeramp.dev/certificate/v1",
+        "certified": certified,
+        "model": ctx.spec.model,
+        "namespace": ctx.owner.namespace,
+        "revision": ctx.spec.revision,
+        "target": ctx.spec.target.name,
+        "nodeSelector": dict(sorted(ctx.spec.target.node_selector.items())),
+        "isa": list(certified_isa(ctx, node, row)),
+        "node": node.name,
+        "candidate": row.id,
+        "framework": row.framework,
+        "precision": row.precision,
+        "source": ctx.spec.source,
+        "data": ctx.spec.data.wire(),
+        "gates": ctx.spec.gates.wire(),
+        "results": [g.wire() for g in row.gates],
+        "reference": row.reference,
+    }
+    if row.measured and row.measured.report:
+        content["measureReport"] = row.measured.report
+    if certified and tried and tried.quality:
+        content["certification"] = {
+            "alpha": tried.alpha,
+            "quality": tried.quality.model_dump(mode="json", by_alias=True),
+        }
+    return content
+
+
+def certified_isa(ctx: Context, node: Node, row: CandidateResult) -> tuple[str, ...]:
+    """CPU features that a node must promise by label to serve this: what the target selects, and the instructions that
+    the precision was measured with. Where nodes carry no such labels, the probe of the measuring Job counts."""
+    needs = {"int8": INT8_DOT, "bf16": BF16_DOT}.get(row.precision, frozenset())
+    probed = frozenset(row.measured.environment.isa) if row.measured else frozenset()
+    promised = node.features or probed
+    return tuple(sorted((needs & promised) | frozenset(selected_features(ctx.spec.target.node_selector))))
+
+
+def required_isa(ctx: Context) -> tuple[str, ...]:
+    """What the target's labels promise, as far as a Job can probe it."""
+    return tuple(f for f in selected_features(ctx.spec.target.node_selector) if f in PROBED)
+
+
+def runner(row: CandidateResult) -> Runner:
+    """A prepared candidate, ready to be executed."""
+    if row.prepared is None:
+        raise ValueError(f"{row.id} is not prepared")
+    artifact = ArtifactRef(digest=row.prepared.artifact, format=row.prepared.format)
+    return Runner(id=row.id, framework=row.framework, precision=row.precision, artifact=artifact)
+
+
+def threads_of(ctx: Context) -> int:
+    """Threads equal the allotment: whole CPUs of the target's resources."""
+    return max(1, int(cpu_cores(ctx.spec.target.resources.cpu)))
+
+
+def _prepared(status: OptimizationRunStatus, name: str) -> CandidateResult:
+    row = row_of(status.candidates, name)
+    if row is None:
+        raise ValueError(f"no candidate {name!r}")
+    return row
+
+
+def _work(ctx: Context, node: Node | None, key: str, spec: JobSpec, tries: Attempts, threads: int) -> Work:
+    selector: dict[str, str] = {}
+    if node is not None:
+        selector = {**ctx.spec.target.node_selector, "kubernetes.io/hostname": node.hostname}
+    order = JobOrder(
+        spec=spec,
+        owner=ctx.owner,
+        labels={**ctx.labels, LABEL_CANDIDATE: key.rpartition("/")[2]},
+        node_selector=selector,
+        threads=threads,
+    )
+    return Work(key, order, tries, ctx.settings.max_attempts)
