@@ -24,6 +24,7 @@ from edgeramp.decide.evidence.state import (
     Pair,
     Promotion,
     RankSums,
+    Running,
 )
 
 COUNTERS_LIMIT = 8192
@@ -122,6 +123,7 @@ def _latency(evidence: LatencyEvidence) -> dict[str, Any]:
     phis = (evidence.phi_ranks, evidence.phi_p95, evidence.phi_p99)
     return {
         "phi": [[phi.phi, phi.source] for phi in phis],
+        "running": [[r.pairs, r.squares, r.last_n, r.last] for r in evidence.running],
         "reference": _run(evidence.reference),
         "collecting": _run(evidence.collecting),
         "held": [_run(buckets) for buckets in evidence.held],
@@ -141,11 +143,13 @@ def _read_latency(data: Mapping[str, Any], size: int) -> LatencyEvidence:
     phi_ranks, phi_p95, phi_p99 = (Dispersion(*phi) for phi in data["phi"])
     pending, seen = (RankSums(*sums) for sums in data["ranks"])
     total95, total99 = (Pair(*pair) for pair in data["tails"])
+    runs = [Running(*row) for row in data["running"]]
     total, at_weight = (Difference(*part) for part in data["shift"])
     return LatencyEvidence(
         phi_ranks=phi_ranks,
         phi_p95=phi_p95,
         phi_p99=phi_p99,
+        running=(runs[0], runs[1], runs[2]),
         reference=_read_run(data["reference"], size),
         collecting=_read_run(data["collecting"], size),
         held=(_read_run(data["held"][0], size), _read_run(data["held"][1], size)),

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 
-from edgeramp.decide.evidence.state import Dispersion
+from edgeramp.decide.evidence.state import Dispersion, Running
 
 SPANS = (1, 2, 4, 6, 12, 24, 48)
 ASSUMED = 1.25
 ASSUMED_BATCH = 8
+UNKNOWN = 8.0
+UNKNOWN_PAIRS = 3.0
+"""What is taken for the latency's phi where nothing was measured, and how many pairs of blocks that weighs."""
 _FEWEST_ROWS = 30
-_FEWEST_PAIRS = 8
+_FEWEST_PAIRS = 20
 Score = tuple[int, float]
 """(requests, sum of scores) of one row of history."""
 
@@ -62,6 +66,36 @@ def combined(measured: float | None, batch_limit: int | None, fixed: float | Non
     if measured is not None:
         return Dispersion(max(measured, limit), "measured" if measured >= limit else "batch limit")
     return Dispersion(max(ASSUMED, limit), "assumed")
+
+
+def with_ranks(running: Running, requests: int, mean: float) -> Running:
+    """After one more block of stable with this mean mid-rank."""
+    if not running.last_n:
+        return replace(running, last_n=requests, last=mean)
+    spread = (1.0 / requests + 1.0 / running.last_n) / 12.0
+    return Running(running.pairs + 1, running.squares + (mean - running.last) ** 2 / spread, requests, mean)
+
+
+def with_rate(running: Running, requests: int, bad: int, rate: float) -> Running:
+    """After one more block of stable with these counts; `rate` is the share of bad in the reference."""
+    residual = (bad - requests * rate) / math.sqrt(requests * rate) if rate > 0 else 0.0
+    if not running.last_n:
+        return replace(running, last_n=requests, last=residual)
+    square = (residual - running.last) ** 2 / 2.0
+    return Running(running.pairs + 1, running.squares + square, requests, residual)
+
+
+def in_ramp(start: Dispersion, running: Running) -> Dispersion:
+    """The phi to use now: what the ramp started with, or what stable shows since, whichever is larger.
+
+    Where nothing was measured before the ramp, the estimate starts at 8 and gives way to what is seen. Assuming
+    1.25 for latency gave 8 % false rollbacks when each track's latency wandered by 10 % from block to block.
+    """
+    if start.source == "set":
+        return start
+    prior = (UNKNOWN, UNKNOWN_PAIRS) if start.source == "assumed" else (start.phi, float(_FEWEST_PAIRS))
+    shown = (prior[0] * prior[1] + running.squares) / (prior[1] + running.pairs)
+    return start if shown <= start.phi else Dispersion(shown, "in the ramp")
 
 
 def _largest(by_span: Iterable[list[float]]) -> float:

@@ -188,6 +188,7 @@ def _latency_finding(
 ) -> MetricFinding:
     proof = wealth.log_sum_exp(evidence.promote) if evidence.promote else None
     seen = evidence.at_weight.candidate > 0
+    phi = latency.phis_now(evidence)[0]
     return MetricFinding(
         name=metric.name,
         verdict=_proof_verdict(look, proof, seen),
@@ -199,8 +200,8 @@ def _latency_finding(
         candidate_bad=evidence.total95.candidate_bad,
         stable=evidence.total95.stable,
         stable_bad=evidence.total95.stable_bad,
-        phi=evidence.phi_ranks.phi,
-        phi_source=evidence.phi_ranks.source,
+        phi=phi.phi,
+        phi_source=phi.source,
         slower=evidence.total.slower,
         candidate_at_weight=evidence.at_weight.candidate,
         breach=messages.latency_breach(look.config, metric, evidence, _ramp_s(look)),

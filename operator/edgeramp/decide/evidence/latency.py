@@ -9,7 +9,15 @@ from dataclasses import replace
 from edgeramp.decide.evidence import dispersion, factors, histogram, wealth
 from edgeramp.decide.evidence.blocks import Block, Buckets, HistoryRow
 from edgeramp.decide.evidence.config import EvidenceConfig, LatencyMetric
-from edgeramp.decide.evidence.state import Difference, Dispersion, LatencyEvidence, Logs, Pair, RankSums
+from edgeramp.decide.evidence.state import (
+    Difference,
+    Dispersion,
+    LatencyEvidence,
+    Logs,
+    Pair,
+    RankSums,
+    Running,
+)
 
 REFERENCE_REQUESTS = 200
 """Stable's requests before the reference is frozen; what was counted until then only makes the reference."""
@@ -30,6 +38,7 @@ def initial(config: EvidenceConfig, metric: LatencyMetric, history: Sequence[His
         phi_ranks=unknown,
         phi_p95=unknown,
         phi_p99=unknown,
+        running=(Running(), Running(), Running()),
         reference=(),
         collecting=(),
         cut95=0,
@@ -60,6 +69,7 @@ def enter_weight(evidence: LatencyEvidence) -> LatencyEvidence:
         pending_s=0.0,
         held=((), ()),
         at_weight=Difference(),
+        running=_unlinked(evidence),
         promote=wealth.restart(evidence.promote) if evidence.promote else (),
     )
 
@@ -102,11 +112,13 @@ def _tested(
         Pair(sums.stable, histogram.tail(stable, cut), sums.candidate, histogram.tail(candidate, cut))
         for cut in (evidence.cut95, evidence.cut99)
     ]
-    evidence = _bets(metric, evidence, scored, sums)
+    phis = phis_now(evidence)
+    evidence = _bets(metric, evidence, scored, sums, phis[0])
     return replace(
         _shifted(metric, replace(evidence, pending=evidence.pending + sums)),
-        p95=_tail(metric, evidence.p95, tails[0], evidence.phi_p95.phi),
-        p99=_tail(metric, evidence.p99, tails[1], evidence.phi_p99.phi),
+        p95=_tail(metric, evidence.p95, tails[0], phis[1]),
+        p99=_tail(metric, evidence.p99, tails[1], phis[2]),
+        running=_run_on(evidence, sums, tails),
         seen=evidence.seen + RankSums(sums.stable, sums.stable_sum),
         total95=evidence.total95 + tails[0],
         total99=evidence.total99 + tails[1],
@@ -115,11 +127,40 @@ def _tested(
     )
 
 
-def _tail(metric: LatencyMetric, logs: Logs, now: Pair, phi: float) -> Logs:
+def phis_now(evidence: LatencyEvidence) -> tuple[Dispersion, Dispersion, Dispersion]:
+    """phi of ranks and both tails, from what was read before now."""
+    starts = (evidence.phi_ranks, evidence.phi_p95, evidence.phi_p99)
+    ranks, p95, p99 = (dispersion.in_ramp(s, r) for s, r in zip(starts, evidence.running, strict=True))
+    return ranks, p95, p99
+
+
+def _run_on(
+    evidence: LatencyEvidence, sums: RankSums, tails: Sequence[Pair]
+) -> tuple[Running, Running, Running]:
+    ranks, *rates = evidence.running
+    whole = sum(evidence.reference)
+    p95, p99 = (
+        dispersion.with_rate(
+            running, now.stable, now.stable_bad, histogram.tail(evidence.reference, cut) / whole
+        )
+        for running, now, cut in zip(rates, tails, (evidence.cut95, evidence.cut99), strict=True)
+    )
+    return dispersion.with_ranks(ranks, sums.stable, sums.stable_sum / sums.stable), p95, p99
+
+
+def _unlinked(evidence: LatencyEvidence) -> tuple[Running, Running, Running]:
+    """Another weight is another load: its first block is not compared with the last one before."""
+    ranks, p95, p99 = (replace(running, last_n=0) for running in evidence.running)
+    return ranks, p95, p99
+
+
+def _tail(metric: LatencyMetric, logs: Logs, now: Pair, phi: Dispersion) -> Logs:
     tolerance = factors.Tolerance(metric.tail_ratio, metric.tail_add)
     return tuple(
         log
-        + factors.count_log(now.candidate, now.stable, now.candidate_bad, now.stable_bad, arm, tolerance, phi)
+        + factors.count_log(
+            now.candidate, now.stable, now.candidate_bad, now.stable_bad, arm, tolerance, phi.phi
+        )
         for arm, log in zip(factors.COUNT_ARMS, logs, strict=True)
     )
 
@@ -129,6 +170,7 @@ def _bets(
     evidence: LatencyEvidence,
     scored: tuple[tuple[tuple[float, int], ...], tuple[tuple[float, int], ...]],
     sums: RankSums,
+    phi: Dispersion,
 ) -> LatencyEvidence:
     """Bets on mid-ranks: against a breach, and (with the sign turned) for non-inferiority."""
     expect = (evidence.seen.stable_sum + _EQUAL) / (evidence.seen.stable + 1.0)
@@ -138,7 +180,7 @@ def _bets(
         bet = factors.rank_bet(sums.candidate, sums.stable, expect, want, margin)
         if bet.stake * sign <= 0.0:
             return 0.0
-        return factors.betting_log(scored[1], scored[0], bet, odds, evidence.phi_ranks.phi)
+        return factors.betting_log(scored[1], scored[0], bet, odds, phi.phi)
 
     tolerated = metric.slower - _EQUAL
     allowed = (metric.promote_slower or 0.0) - _EQUAL

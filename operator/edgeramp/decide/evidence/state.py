@@ -14,10 +14,21 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Dispersion:
-    """How many requests one event may fail together. `source`: measured, assumed, batch limit or set."""
+    """How many requests one event may fail together. `source`: measured, assumed, in the ramp, batch limit
+    or set."""
 
     phi: float
     source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """phi of stable's blocks in the ramp itself: sum of squared differences of neighbours over `pairs` of them."""
+
+    pairs: int = 0
+    squares: float = 0.0
+    last_n: int = 0
+    last: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +124,8 @@ class LatencyEvidence:
     phi_ranks: Dispersion
     phi_p95: Dispersion
     phi_p99: Dispersion
+    running: tuple[Running, Running, Running]
+    """Of ranks, of the tail at p95, of the tail at p99."""
     reference: Buckets
     collecting: Buckets
     cut95: int
