@@ -1,0 +1,204 @@
+"""From the course to actions: exposure shrinks first, then servers, then exposure grows, then cleaning up.
+
+Only what differs from what was observed is applied, so that a settled Rollout asks for nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgeramp.api.rollout import ServedRevision
+from edgeramp.decide.decision import Action, Apply, Delete, Patch
+from edgeramp.decide.rollout.advance import obstacle
+from edgeramp.decide.rollout.choose import GOOD, last_of
+from edgeramp.decide.rollout.course import Course, ramp_of, told, weighed
+from edgeramp.decide.rollout.drift import covers
+from edgeramp.decide.rollout.steps import goal, needed, step_text
+from edgeramp.decide.rollout.view import View
+from edgeramp.decide.rollout.watch import is_available
+from edgeramp.render import route as routes
+from edgeramp.render import server
+from edgeramp.render.route import Split
+from edgeramp.values import names
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The split to ask for now, None to leave the route as it is; `weight` is the candidate's share in it."""
+
+    split: Split | None
+    weight: int
+    grows: bool = False
+
+
+def wanted_split(view: View, course: Course) -> Wanted:
+    """The next split on the way to the goal. Less is always allowed; more only when nothing stands against it."""
+    have = view.route.split
+    if course.stable is None:
+        return _first_split(view, course)
+    stable = view.ref.object_name(course.stable.revision)
+    if not course.active:
+        return Wanted(routes.taken_over(have, stable), 0)
+    ramp = ramp_of(course)
+    now, want = view.weight(ramp.revision), goal(view, course)
+    candidate = view.ref.object_name(ramp.revision)
+    if want > now and not may_grow(view, course, want):
+        want = now
+    if want == 0:
+        return Wanted(routes.taken_over(have, stable), 0)
+    if want == 100:
+        return Wanted(routes.taken_over(have, candidate), 100, grows=now < 100)
+    return Wanted(routes.split_between(stable, candidate, want), want, grows=want > now)
+
+
+def _first_split(view: View, course: Course) -> Wanted:
+    if not course.active or not may_grow(view, course, 100):
+        return Wanted(None, 0)
+    name = view.ref.object_name(ramp_of(course).revision)
+    return Wanted(
+        routes.taken_over(view.route.split, name), 100, grows=view.weight(ramp_of(course).revision) < 100
+    )
+
+
+def may_grow(view: View, course: Course, weight: int) -> bool:
+    """Whether the candidate may get more requests now: enough replicas ready, nothing frozen, no obstacle."""
+    ramp = ramp_of(course)
+    return ramp.frozen_at is None and is_available(view, ramp, weight) and obstacle(view) is None
+
+
+def ordered(view: View, course: Course, wanted: Wanted) -> Course:
+    """The course with the order of a new weight recorded, before it is given."""
+    ramp = course.ramp
+    if ramp is None or wanted.split is None or not course.active or wanted.weight == ramp.weight_ordered:
+        return course
+    at = step_text(view.spec.strategy.steps, ramp.step)
+    now = view.weight(ramp.revision)
+    evidence = f" {course.evidence}" if wanted.grows and now and course.evidence else ""
+    note = f"Weight {now} % to {wanted.weight} %, step {at}.{evidence}"
+    return told(weighed(course, wanted.weight, view.now, note), "Normal", "WeightSet", note)
+
+
+def actions(view: View, course: Course, wanted: Wanted) -> tuple[Action, ...]:
+    """All that is to be done, in order."""
+    route = _route(view, wanted)
+    return (
+        *_finalizer(view),
+        *(route if not wanted.grows else ()),
+        *_servers(view, course),
+        *(route if wanted.grows else ()),
+        *_cleanup(view, course),
+        *_clear(view, course),
+    )
+
+
+def _finalizer(view: View) -> tuple[Action, ...]:
+    if view.has_finalizer:
+        return ()
+    have = tuple(view.seen.rollout.get("metadata", {}).get("finalizers") or ())
+    return (patch(view, {"finalizers": [*have, names.FINALIZER_ROLLOUT]}),)
+
+
+def _clear(view: View, course: Course) -> tuple[Action, ...]:
+    if not course.cleared:
+        return ()
+    return (patch(view, {"annotations": dict.fromkeys(course.cleared)}),)
+
+
+def patch(view: View, metadata: Mapping[str, Any]) -> Patch:
+    """A merge patch of the Rollout's own metadata."""
+    return Patch(
+        names.API_VERSION, "Rollout", view.ref.namespace, view.ref.name, {"metadata": dict(metadata)}
+    )
+
+
+def _route(view: View, wanted: Wanted) -> tuple[Action, ...]:
+    if wanted.split is None:
+        return ()
+    manifest = routes.http_route(view.ref, view.spec.route, wanted.split)
+    have = view.route.raw
+    if have is not None and covers(have, manifest) and view.route.split == wanted.split:
+        return ()
+    version = (have or {}).get("metadata", {}).get("resourceVersion")
+    if wanted.grows and version:
+        # More exposure only on the route that was looked at: a late write of a second worker is refused.
+        manifest["metadata"]["resourceVersion"] = version
+    return (Apply(manifest),)
+
+
+def _servers(view: View, course: Course) -> tuple[Action, ...]:
+    """Services and Deployments of what serves or is to serve."""
+    found: list[Action] = []
+    if course.stable is not None:
+        found += _one(view, course.stable, view.spec.replicas)
+    if course.active and course.candidate is not None and admitted(view):
+        found += _one(view, course.candidate, candidate_replicas(view, course))
+    return tuple(found)
+
+
+def admitted(view: View) -> bool:
+    """Whether the wanted artifact may run at all."""
+    admission = view.admission
+    return admission is not None and admission.admitted is True
+
+
+def candidate_replicas(view: View, course: Course) -> int:
+    """Replicas the candidate is to have: enough for the weight it is to get; all of them on the way to 100."""
+    return 0 if view.spec.replicas == 0 else needed(view, ramp_of(course), goal(view, course))
+
+
+def _one(view: View, served: ServedRevision, replicas: int) -> list[Action]:
+    have = view.of(served.revision)
+    wanted = (
+        (have.service, server.service(view.ref, served.revision)),
+        (have.deployment, server.deployment(view.ref, served, replicas, view.seen.settings)),
+    )
+    return [Apply(manifest) for raw, manifest in wanted if raw is None or not covers(raw, manifest)]
+
+
+def _cleanup(view: View, course: Course) -> tuple[Action, ...]:
+    """Servers that no request reaches any more: to 0 replicas when their time is over, away when nobody returns."""
+    keep = {r.revision for r in (course.stable, course.candidate if course.active else None) if r is not None}
+    found: list[Action] = []
+    for revision, servers in view.servers.items():
+        if revision in keep or view.referenced(revision):
+            continue
+        due = due_at(course, revision)
+        if due is None or view.now < due:
+            continue
+        served = next((r.served for r in course.retiring if r.revision == revision), None)
+        if served is not None and returns(view, course, revision):
+            found += [a for a in _one(view, served, 0) if servers.desired > 0]
+            continue
+        for raw, version, kind in (
+            (servers.deployment, "apps/v1", "Deployment"),
+            (servers.service, "v1", "Service"),
+        ):
+            if raw is not None:
+                meta = raw["metadata"]
+                found.append(Delete(version, kind, view.ref.namespace, meta["name"], meta.get("uid")))
+    return tuple(found)
+
+
+def due_at(course: Course, revision: str) -> float | None:
+    """When a revision's pods go (epoch); None: they stay. What nobody remembers goes at once."""
+    entry = next((r for r in course.retiring if r.revision == revision), None)
+    if entry is None:
+        return 0.0
+    return None if entry.seconds is None else entry.since + entry.seconds
+
+
+def returns(view: View, course: Course, revision: str) -> bool:
+    """Whether somebody may still go back to it without steps, or retry it: then only its replicas go."""
+    if course.ramp is not None and course.ramp.revision == revision:
+        return True
+    promoted = [
+        h.revision
+        for h in reversed(course.history)
+        if h.outcome in GOOD
+        and (last := last_of(course.history, h.revision)) is not None
+        and last.outcome in GOOD
+    ]
+    others = [r for r in dict.fromkeys(promoted) if course.stable is None or r != course.stable.revision]
+    return revision in others[: view.spec.rollback_window.revisions]

@@ -1,0 +1,83 @@
+"""Which revision is on its way: a new ramp, the same one, back to stable, or one that was given up before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from edgeramp.api.rollout import HistoryEntry
+from edgeramp.decide.rollout.course import Course, begin, ramp_with, retire, superseded, told
+from edgeramp.decide.rollout.view import View
+from edgeramp.values.quantities import epoch
+
+GOOD = ("Promoted", "FastPromoted")
+GIVEN_UP = ("Aborted", "RolledBack")
+
+
+def choose(view: View, course: Course) -> Course:
+    """The course towards what the spec wants now."""
+    wanted = view.wanted
+    if course.stable is not None and wanted.revision == course.stable.revision:
+        return _back_to_stable(view, course)
+    if course.ramp is not None and course.ramp.revision == wanted.revision:
+        return course
+    if course.active:
+        old = course.candidate.revision if course.candidate else ""
+        course = superseded(
+            view, course, f"Superseded: {old} gave way to {wanted.revision} at {_weight(view, old)} %."
+        )
+    return _start(view, course)
+
+
+def _start(view: View, course: Course) -> Course:
+    wanted = view.wanted
+    last = last_of(course.history, wanted.revision)
+    skip = in_window(view, course)
+    course = begin(view, course, skip_steps=skip)
+    if last is not None and last.outcome in GIVEN_UP:
+        course = ramp_with(
+            course,
+            aborted_at=epoch(last.finished_at),
+            abort_reason=last.outcome,
+            abort_message=last.message,
+        )
+        return retire(course, course.candidate, view.now, 0)
+    if course.first:
+        return told(
+            course,
+            "Normal",
+            "Started",
+            f"First revision {wanted.revision}: to 100 % as soon as it is available.",
+        )
+    steps = "no steps, it was promoted before" if skip else f"{len(view.spec.strategy.steps)} steps"
+    return told(course, "Normal", "Started", f"Ramp to revision {wanted.revision} began: {steps}.")
+
+
+def _back_to_stable(view: View, course: Course) -> Course:
+    if course.ramp is None:
+        return course
+    if course.active:
+        old = course.ramp.revision
+        return superseded(
+            view, course, f"Back to stable {view.wanted.revision} from {old} at {_weight(view, old)} %."
+        )
+    return replace(course, ramp=None, candidate=None)
+
+
+def _weight(view: View, revision: str) -> int:
+    return view.weight(revision)
+
+
+def last_of(history: tuple[HistoryEntry, ...], revision: str) -> HistoryEntry | None:
+    """The last outcome of a revision; being superseded says nothing about it."""
+    return next((h for h in reversed(history) if h.revision == revision and h.outcome != "Superseded"), None)
+
+
+def in_window(view: View, course: Course) -> bool:
+    """Whether the wanted revision is among the last promoted ones before stable: then it needs no steps."""
+    promoted: list[str] = []
+    for entry in reversed(course.history):
+        known = entry.revision in promoted or (course.stable and entry.revision == course.stable.revision)
+        last = last_of(course.history, entry.revision)
+        if entry.outcome in GOOD and not known and last is not None and last.outcome in GOOD:
+            promoted.append(entry.revision)
+    return view.wanted.revision in promoted[: view.spec.rollback_window.revisions]

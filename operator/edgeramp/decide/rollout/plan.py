@@ -1,0 +1,198 @@
+"""plan_rollout: what is seen becomes a new status and ordered actions. Pure, total, level-triggered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from edgeramp.api.rollout import RolloutStatus
+from edgeramp.decide.conditions import condition, find, merged
+from edgeramp.decide.decision import Action, Apply, Decision, Event
+from edgeramp.decide.rollout import report
+from edgeramp.decide.rollout.actions import actions, due_at, ordered, patch, wanted_split
+from edgeramp.decide.rollout.advance import advance
+from edgeramp.decide.rollout.analysis import compares, judge
+from edgeramp.decide.rollout.choose import choose
+from edgeramp.decide.rollout.course import Course, Hold, Stage, from_status, held, ramp_of, told
+from edgeramp.decide.rollout.verbs import apply_verbs
+from edgeramp.decide.rollout.view import View, read, status_of
+from edgeramp.decide.rollout.watch import freeze, revert, watch
+from edgeramp.decide.seen import RolloutSeen
+from edgeramp.render import route as routes
+from edgeramp.values import names
+from edgeramp.values.errors import SpecError
+from edgeramp.values.quantities import seconds
+
+DELETE_DEADLINE_SECONDS = 30.0
+"""A deleted Rollout lets go after this long, even when the gateway cannot be told."""
+STAGES: tuple[Stage, ...]
+
+
+class _Unreadable(RolloutStatus):
+    """A status that this version cannot read: what is ours to say is said, all else goes back as it was."""
+
+    raw: dict[str, Any]
+
+    def wire(self) -> dict[str, Any]:
+        said = super().wire()
+        ours = {
+            k: said[k] for k in ("observedGeneration", "phase", "message", "next", "conditions") if k in said
+        }
+        return {**self.raw, **ours}
+
+
+def plan_rollout(seen: RolloutSeen) -> Decision:
+    """The decision for one Rollout as seen now. Never raises for what a user can write."""
+    try:
+        view = read(seen)
+        foreign = _not_ours(view)
+        if view.deleting_since is not None:
+            return _deletion(view, view.deleting_since)
+        if foreign:
+            return _stalled(seen, *foreign)
+        return _decide(view)
+    except SpecError as error:
+        return _stalled(seen, "InvalidSpec", str(error))
+    except KeyError as error:
+        return _stalled(seen, "ImageNotConfigured", str(error.args[0] if error.args else error))
+
+
+def _decide(view: View) -> Decision:
+    course = from_status(view.status)
+    for stage in STAGES:
+        course = stage(view, course)
+    wanted = wanted_split(view, course)
+    course = _forgotten(view, ordered(view, course, wanted))
+    return Decision(
+        status=report.status(view, course),
+        actions=actions(view, course, wanted),
+        events=course.events,
+        requeue_after=_again(view, course),
+        why=course.why,
+    )
+
+
+def _admission(view: View, course: Course) -> Course:
+    """An artifact that must not be served stops its ramp before any traffic moves."""
+    found = view.admission
+    if not course.active or found is None or found.admitted is not False:
+        return course
+    return held(
+        course,
+        Hold("NotAdmitted", f"Not admitted: {found.message}", "write another artifact, or allowUncertified"),
+    )
+
+
+def _announced(view: View, course: Course) -> Course:
+    """An event when the ramp begins to stand for a reason worth one."""
+    hold = course.hold
+    if hold is None or not course.active or not report.newly(view, hold.reason):
+        return course
+    calm = hold.reason in ("PauseStep", "Paused")
+    return replace(
+        told(course, "Normal" if calm else "Warning", hold.reason, hold.message),
+        said=course.said or hold.message,
+    )
+
+
+STAGES = (revert, choose, apply_verbs, freeze, _admission, watch, judge, advance, _announced)
+
+
+def _forgotten(view: View, course: Course) -> Course:
+    """Without those retired revisions of which nothing is left."""
+    kept = tuple(
+        r
+        for r in course.retiring
+        if r.revision in view.servers or (due := due_at(course, r.revision)) is None or view.now < due
+    )
+    return replace(course, retiring=kept)
+
+
+def _again(view: View, course: Course) -> float | None:
+    """Seconds until the next look that no watch would cause; None at rest."""
+    times: list[float] = []
+    if course.hold is not None and course.hold.until is not None:
+        times.append(course.hold.until)
+    if course.deadline is not None:
+        times.append(course.deadline)
+    for entry in course.retiring:
+        due = due_at(course, entry.revision)
+        servers = view.of(entry.revision)
+        if due is not None and servers.deployment is not None and (servers.desired > 0 or due > view.now):
+            times.append(due)
+    if compares(view, course) and 0 < view.weight(ramp_of(course).revision) < 100:
+        times.append(view.now + seconds(view.spec.strategy.analysis.scrape_interval))
+    elif course.active and course.hold is None:
+        times.append(
+            view.now + 5.0
+        )  # a route or a pod is on its way: the watch will say so, this is the second string
+    return max(0.1, min(times) - view.now) if times else None
+
+
+def _not_ours(view: View) -> tuple[str, str] | None:
+    """Another owner of our route's name, or of our host name."""
+    if view.route.raw is not None and not view.route.ours:
+        return "RouteNotOurs", (
+            f"HTTPRoute {view.ref.namespace}/{view.ref.name} belongs to {view.route.owner}; rename this Rollout or"
+            " delete that route. Nothing was touched."
+        )
+    if view.seen.rival:
+        hosts = ", ".join(view.spec.route.hostnames)
+        return "HostnameTaken", (
+            f"Rollout {view.seen.rival} serves {hosts} at {view.spec.route.path} already; write another host name or"
+            " path in spec.route. Nothing was touched."
+        )
+    return None
+
+
+def _stalled(seen: RolloutSeen, reason: str, message: str) -> Decision:
+    """Nothing is touched; the status says what the user must do, and keeps all that is known."""
+    meta = seen.rollout.get("metadata", {})
+    try:
+        status = status_of(seen.rollout)
+    except SpecError:
+        status = _Unreadable(raw=dict(seen.rollout.get("status") or {}))
+    generation, before = int(meta.get("generation", 0)), find(status.conditions, "Stalled")
+    made = [
+        condition("Stalled", True, reason, message, generation, seen.now),
+        condition("Ready", False, reason, message, generation, seen.now),
+        condition("Progressing", False, reason, message, generation, seen.now),
+    ]
+    fresh = status.model_copy(
+        update={
+            "observed_generation": generation,
+            "phase": "Degraded",
+            "message": message[:2048],
+            "next": "goes on when that is mended",
+            "conditions": merged(status.conditions, made),
+        }
+    )
+    new = before is None or before.reason != reason or before.message != message[:2048]
+    events = (Event("Warning", reason, message[:1000]),) if new else ()
+    return Decision(status=fresh, events=events, requeue_after=60.0, why=(f"stalled: {reason}",))
+
+
+def _deletion(view: View, since: float) -> Decision:
+    """All traffic to stable, then the finalizer goes; what we own follows by its ownerReferences."""
+    others = [
+        f
+        for f in view.seen.rollout.get("metadata", {}).get("finalizers") or []
+        if f != names.FINALIZER_ROLLOUT
+    ]
+    status = view.status.model_copy(
+        update={"message": "Being deleted.", "next": "what belongs to it is removed"}
+    )
+    if not view.has_finalizer:
+        return Decision(status=status)
+    release: tuple[Action, ...] = (patch(view, {"finalizers": others}),)
+    stable, route = view.status.stable, view.route
+    late = view.now - since >= DELETE_DEADLINE_SECONDS
+    if stable is None or not route.ours or late or view.weight(stable.revision) == 100:
+        why = "the deadline passed" if late else "no traffic has to move"
+        return Decision(status=status, actions=release, why=(f"released: {why}",))
+    split = routes.taken_over(route.split, view.ref.object_name(stable.revision))
+    move = Apply(routes.http_route(view.ref, view.spec.route, split))
+    remaining = since + DELETE_DEADLINE_SECONDS - view.now
+    return Decision(
+        status=status, actions=(move,), requeue_after=max(0.1, remaining), why=("all traffic to stable",)
+    )

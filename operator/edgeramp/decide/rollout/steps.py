@@ -1,0 +1,69 @@
+"""The steps as arithmetic: which weight belongs to a step, which comes next, how many replicas that takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil
+
+from edgeramp.api.rollout import RampFacts, Step
+from edgeramp.decide.rollout.course import Course, ramp_of, ramp_with
+from edgeramp.decide.rollout.view import View
+
+
+def weight_at(steps: Sequence[Step], index: int) -> int:
+    """The weight that step `index` asks for: its own, or the last one set before it. 100 after the last step."""
+    if index >= len(steps):
+        return 100
+    return next((s.set_weight for s in reversed(steps[: index + 1]) if s.set_weight is not None), 0)
+
+
+def next_weight(steps: Sequence[Step], index: int) -> int:
+    """The weight after leaving step `index`, looking past pauses."""
+    return next((s.set_weight for s in steps[index + 1 :] if s.set_weight is not None), 100)
+
+
+def weights_ahead(steps: Sequence[Step]) -> tuple[int, ...]:
+    """All weights above 0 that the ramp may go to, in order, 100 last, each once."""
+    found = [s.set_weight for s in steps if s.set_weight]
+    return tuple(dict.fromkeys([*found, 100]))
+
+
+def step_text(steps: Sequence[Step], index: int) -> str:
+    """`2/4`: the second of three steps and the last stretch."""
+    return f"{index + 1}/{len(steps) + 1}"
+
+
+def goal(view: View, course: Course) -> int:
+    """The weight that the candidate is to have now, as far as the ramp goes; 0 without a ramp or after an abort."""
+    ramp = course.ramp
+    if ramp is None or ramp.aborted_at is not None:
+        return 0
+    if course.first or ramp.skip_steps or ramp.promoted_full:
+        return 100
+    return weight_at(view.spec.strategy.steps, ramp.step)
+
+
+def needed(view: View, ramp: RampFacts, weight: int) -> int:
+    """Ready replicas that the candidate must have for `weight`, at least one; never fewer than an earlier step took."""
+    steps = view.spec.strategy.steps
+    reached = [weight_at(steps, i) for i in range(min(ramp.step + 1, len(steps)))]
+    return max(1, ceil(view.spec.replicas * max([weight, *reached]) / 100))
+
+
+def entered(view: View, course: Course, step: int) -> Course:
+    """The course at the beginning of `step`."""
+    steps, ramp = view.spec.strategy.steps, ramp_of(course)
+    same = weight_at(steps, step) == weight_at(steps, ramp.step) and not ramp.promoted_full
+    return ramp_with(
+        course,
+        step=step,
+        step_started_at=clock(view, ramp),
+        pause_started_at=None,
+        weight_since=ramp.weight_since if same else None,
+        full_since=None,
+    )
+
+
+def clock(view: View, ramp: RampFacts) -> float:
+    """The ramp's time: it stands still while the Rollout is paused."""
+    return ramp.frozen_at if ramp.frozen_at is not None else view.now

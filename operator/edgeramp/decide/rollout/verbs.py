@@ -1,0 +1,140 @@
+"""One-time verbs asked for by annotation: `<revision>/<step>`. Done or refused, they are cleared and recorded.
+
+The status with the record is written before the annotation is cleared. A crash in between shows the same annotation
+again: what it asked for is then illegal or done already, and a record of it exists, so it is cleared without a word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from edgeramp.api.rollout import VerbRecord
+from edgeramp.decide.rollout.course import MAX_VERBS, Course, abort, begin, ramp_of, ramp_with, told
+from edgeramp.decide.rollout.steps import entered, step_text
+from edgeramp.decide.rollout.view import View
+from edgeramp.values import names
+from edgeramp.values.quantities import timestamp
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A verb as written: `revision/step`, where the step may be left out for all but promote. Steps count from 1."""
+
+    verb: str
+    value: str
+    revision: str
+    step: int | None
+
+
+def apply_verbs(view: View, course: Course) -> Course:
+    """The course after all verbs on the object; abort comes first."""
+    for annotation in names.VERB_ANNOTATIONS:
+        value = view.annotations.get(annotation)
+        if value is None:
+            continue
+        verb = annotation.partition("/")[2]
+        course = replace(course, cleared=(*course.cleared, annotation))
+        asked = _parsed(verb, value)
+        refusal = _refusal(view, course, asked) if asked else "write <revision>/<step>, as shown in status"
+        if refusal and _done_before(course, verb, value):
+            continue
+        if refusal or asked is None:
+            course = _noted(view, course, verb, value, False, f"Refused {verb} {value}: {refusal}.")
+            course = told(course, "Warning", "VerbRefused", f"Refused {verb} {value}: {refusal}.")
+            continue
+        course = _noted(view, course, verb, value, True, f"{verb} at step {_at(view, course)}")
+        course = _do(view, course, asked)
+    return course
+
+
+def _parsed(verb: str, value: str) -> Asked | None:
+    revision, _, step = value.partition("/")
+    if not revision or (step and not step.isdigit()):
+        return None
+    return Asked(verb, value, revision, int(step) if step else None)
+
+
+def _refusal(view: View, course: Course, asked: Asked) -> str:
+    """Why the verb cannot be done now; "" when it can."""
+    ramp = course.ramp
+    if ramp is None:
+        return "no ramp is running"
+    if asked.revision != ramp.revision:
+        return f"the candidate is {ramp.revision}"
+    if asked.verb == "retry":
+        return "" if ramp.aborted_at is not None else "the ramp was not aborted"
+    if ramp.aborted_at is not None:
+        return "the ramp was aborted already; use retry"
+    if course.first:
+        return "this is the first revision: there are no steps and nothing to go back to"
+    if asked.verb == "abort":
+        return ""
+    if view.spec.paused:
+        return "spec.paused is true; set it to false first"
+    at, last = ramp.step + 1, len(view.spec.strategy.steps) + 1
+    if asked.verb == "promote-full":
+        stale = asked.step is not None and asked.step != at
+        return f"the ramp is at step {at} now" if stale else _already_full(course)
+    if asked.step is None:
+        return f"name the step to leave: {ramp.revision}/{at}"
+    if asked.step != at:
+        return f"the ramp is at step {at} now"
+    return "there is no further step" if at >= last else _already_full(course)
+
+
+def _already_full(course: Course) -> str:
+    ramp = ramp_of(course)
+    return "it goes to 100 % already" if ramp.promoted_full or ramp.skip_steps else ""
+
+
+def _do(view: View, course: Course, asked: Asked) -> Course:
+    ramp = ramp_of(course)
+    match asked.verb:
+        case "abort":
+            weight = view.weight(ramp.revision)
+            return abort(
+                view,
+                course,
+                "Aborted",
+                "Aborted",
+                f"Aborted by request at {weight} %, step {_at(view, course)}.",
+            )
+        case "retry":
+            fresh = begin(view, course, skip_steps=False)
+            fresh = ramp_with(fresh, attempt=ramp.attempt + 1)
+            return told(
+                fresh, "Normal", "Retried", f"Ramp to revision {ramp.revision} began again, from the start."
+            )
+        case "promote-full":
+            course = ramp_with(course, promoted_full=True)
+            course = entered(view, course, len(view.spec.strategy.steps))
+            return told(
+                course,
+                "Normal",
+                "PromotedInFull",
+                f"Revision {ramp.revision} goes to 100 % by request, without analysis.",
+            )
+        case _:
+            left = _at(view, course)
+            course = entered(view, course, ramp.step + 1)
+            return told(
+                course,
+                "Normal",
+                "StepPromoted",
+                f"Step {left} was left by request; now at {_at(view, course)}.",
+            )
+
+
+def _at(view: View, course: Course) -> str:
+    return step_text(view.spec.strategy.steps, ramp_of(course).step) if course.ramp else ""
+
+
+def _done_before(course: Course, verb: str, value: str) -> bool:
+    return any(r.verb == verb and r.value == value and r.accepted for r in course.verbs)
+
+
+def _noted(view: View, course: Course, verb: str, value: str, accepted: bool, message: str) -> Course:
+    record = VerbRecord(
+        verb=verb, value=value[:256], accepted=accepted, message=message[:2048], at=timestamp(view.now)
+    )
+    return replace(course, verbs=(*course.verbs, record)[-MAX_VERBS:])

@@ -1,0 +1,444 @@
+"""A small world for Rollouts: objects, pods that become ready, a gateway that splits seeded traffic, a clock.
+
+Decisions are applied to it as `effects` would: status first, guarded by the resourceVersion it was decided on, then the
+actions, then the events. Nothing sleeps: hours pass in milliseconds. `story` has one line per decision that said or did
+something; revisions appear in it under the names of their artifacts.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from edgeramp.api.rollout import RolloutSpec
+from edgeramp.decide.decision import Action, Apply, Decision, Delete, Patch
+from edgeramp.decide.evidence.config import DEFAULT_EDGES
+from edgeramp.decide.rollout import plan_rollout, revision_of
+from edgeramp.decide.seen import Admission, RolloutSeen, Scrape
+from edgeramp.render.route import split_of, weight_of
+from edgeramp.values import names
+from edgeramp.values.errors import Conflict
+from edgeramp.values.quantities import timestamp
+from edgeramp.values.settings import Settings
+
+START = 1_800_000_000.0
+EDGES = DEFAULT_EDGES
+SETTINGS = Settings(
+    images={"courier": "reg/courier:1", "server-onnxruntime": "reg/ort:1", "server-openvino": "reg/ov:1"}
+)
+Json = dict[str, Any]
+
+
+def artifact(name: str) -> str:
+    """An artifact reference that is made from a letter: `A` is all a's."""
+    return f"oci://store/model@sha256:{name.lower() * 64}"
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """How the servers of one artifact behave. Times in seconds; `crash_after` counts from being ready."""
+
+    ready_after: float | None = 3.0
+    errors: float = 0.001
+    latency: float = 0.010
+    crash_after: float | None = None
+    admission: Admission = Admission(True, "Certified", "Signed and certified for this hardware.")
+
+
+@dataclass
+class Pod:
+    name: str
+    revision: str
+    born: float
+    started: float
+    ready_at: float | None
+    crash_at: float | None
+    restarts: int = 0
+    going: bool = False
+
+
+@dataclass
+class Track:
+    """Cumulative counters of one backend place at the gateway."""
+
+    total: int = 0
+    failed: int = 0
+
+
+def spec_of(name: str, **changes: Any) -> Json:
+    """A Rollout's spec for artifact `name`, with quick defaults."""
+    spec: Json = {
+        "artifact": artifact(name),
+        "target": {"name": "box", "nodeSelector": {"class": "box"}, "resources": {"cpu": "1", "memory": "512Mi"}},
+        "server": {"framework": "onnxruntime", "precision": "int8", "modelName": "digits"},
+        "replicas": 1,
+        "route": {"gatewayRef": {"name": "edge"}, "hostnames": ["box.digits.example"], "path": "/"},
+        "strategy": {"steps": [{"setWeight": 5}, {"setWeight": 25}, {"setWeight": 50}]},
+    }
+    return spec | changes
+
+
+@dataclass
+class World:
+    """One Rollout and everything around it."""
+
+    spec: Json
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    rps: float = 50.0
+    seed: int = 1
+    now: float = START
+    gateway: Json | None = field(default_factory=lambda: {"metadata": {"name": "edge"}})
+    metrics_up: bool = True
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.version = 1
+        self.rollout: Json = {
+            "apiVersion": names.API_VERSION, "kind": "Rollout",
+            "metadata": {"name": "digits-box", "namespace": "shop", "uid": "u-1", "generation": 1,
+                         "resourceVersion": "1", "labels": {names.LABEL_MODEL: "digits"}},
+            "spec": copy.deepcopy(self.spec),
+        }  # fmt: skip
+        self.objects: dict[tuple[str, str], Json] = {}
+        self.pods: list[Pod] = []
+        self.gate = {"stable": Track(), "candidate": Track()}
+        self.served: dict[str, list[int]] = {}
+        self.buckets: dict[str, list[int]] = {}
+        self.failed_by: dict[str, int] = {}
+        self.names: dict[str, str] = {}
+        self.events: list[str] = []
+        self.story: list[str] = []
+        self.weights_seen: list[int] = []
+        self.decision: Decision | None = None
+        self.deleted = False
+        self._name_revision()
+
+    # What a person does
+
+    def edit(self, **changes: Any) -> None:
+        """Change the spec, as kubectl apply would."""
+        new = {**self.rollout["spec"], **changes}
+        if new != self.rollout["spec"]:
+            self.rollout["spec"] = copy.deepcopy(new)
+            self.rollout["metadata"]["generation"] += 1
+            self._touch(self.rollout)
+        self._name_revision()
+
+    def set_artifact(self, name: str) -> None:
+        """Ask for another artifact."""
+        self.edit(artifact=artifact(name))
+
+    def annotate(self, verb: str, value: str | None = None) -> None:
+        """Ask for a verb; by default for the candidate at its present step."""
+        if value is None:
+            ramp = self.status["ramp"]
+            value = f"{ramp['revision']}/{ramp['step'] + 1}"
+        meta = self.rollout["metadata"]
+        meta["annotations"] = {**meta.get("annotations", {}), f"{names.GROUP}/{verb}": value}
+        self._touch(self.rollout)
+
+    def delete(self) -> None:
+        """kubectl delete."""
+        self.rollout["metadata"]["deletionTimestamp"] = timestamp(self.now)
+        self._touch(self.rollout)
+
+    # What can be seen
+
+    @property
+    def status(self) -> Json:
+        return dict(self.rollout.get("status") or {})
+
+    @property
+    def phase(self) -> str:
+        return str(self.status.get("phase"))
+
+    @property
+    def route(self) -> Json | None:
+        return self.objects.get(("HTTPRoute", "digits-box"))
+
+    def name(self, revision: str) -> str:
+        return self.names.get(revision, revision)
+
+    def revision(self, name: str) -> str:
+        return next(r for r, n in self.names.items() if n == name)
+
+    def weight(self, name: str) -> int:
+        """Per cent of the requests that artifact `name` gets by the HTTPRoute."""
+        if self.route is None or name not in self.names.values():
+            return 0
+        return weight_of(split_of(self.route), f"digits-box-{self.revision(name)}")
+
+    def replicas(self, name: str) -> int | None:
+        """Replicas asked for, None when there is no Deployment."""
+        found = self.objects.get(("Deployment", f"digits-box-{self.revision(name)}"))
+        return int(found["spec"]["replicas"]) if found else None
+
+    def condition(self, kind: str) -> tuple[str, str] | None:
+        """Status and reason of a condition."""
+        return next(((c["status"], c["reason"]) for c in self.status.get("conditions", []) if c["type"] == kind), None)
+
+    def observe(self) -> RolloutSeen:
+        """What the operator would see now."""
+        self._kubelet()
+        of_kind = lambda kind: tuple(copy.deepcopy(o) for (k, _), o in sorted(self.objects.items()) if k == kind)  # noqa: E731
+        behaviour = self._behaviour(revision_of(RolloutSpec.model_validate(self.rollout["spec"])).revision)
+        return RolloutSeen(
+            now=self.now,
+            rollout=copy.deepcopy(self.rollout),
+            deployments=of_kind("Deployment"),
+            services=of_kind("Service"),
+            pods=tuple(self._pod(p) for p in self.pods),
+            route=copy.deepcopy(self.route),
+            gateway=self.gateway,
+            scrape=self._scrape(),
+            admissions={self.rollout["spec"]["artifact"]: behaviour.admission},
+            settings=SETTINGS,
+        )
+
+    # What the operator does
+
+    def look(self) -> Decision:
+        """One pass: observe, plan, apply."""
+        seen = self.observe()
+        decision = plan_rollout(seen)
+        self.apply(seen, decision)
+        return decision
+
+    def apply(self, seen: RolloutSeen, decision: Decision) -> None:
+        """As effects would. Conflict when the Rollout has changed since it was seen: the decision is void."""
+        meta = self.rollout["metadata"]
+        if seen.rollout["metadata"]["resourceVersion"] != meta["resourceVersion"]:
+            raise Conflict("the Rollout has changed")
+        before = copy.deepcopy(self.rollout.get("status"))
+        status = decision.status.wire()
+        if status != before:
+            self.rollout["status"] = status
+            self._touch(self.rollout)
+        did = [text for text in (self._act(a) for a in decision.actions) if text]
+        self.events += [e.reason for e in decision.events]
+        self.decision = decision
+        self.weights_seen.append(self.weight_now())
+        self._tell(before, decision, did)
+
+    def weight_now(self) -> int:
+        """The candidate's weight by the route, 0 when there is no candidate."""
+        candidate = self.status.get("candidate") or {}
+        return self.weight(self.name(candidate["revision"])) if candidate else 0
+
+    def settle(self, limit: int = 30) -> None:
+        """Look until nothing changes any more at this moment."""
+        for _ in range(limit):
+            before = self.version
+            self.look()
+            if self.version == before or self.deleted:
+                return
+        raise AssertionError("does not settle:\n" + "\n".join(self.story[-12:]))
+
+    def run(self, duration: float, until: Callable[[], bool] = lambda: False) -> World:
+        """Let `duration` seconds pass, looking whenever the operator would; stop early when `until` holds."""
+        end = self.now + duration
+        self.settle()
+        while self.now < end and not until() and not self.deleted:
+            again = self.decision.requeue_after if self.decision else None
+            moments = [end, *(self.now + again for again in ([again] if again else []))]
+            moments += [t for p in self.pods for t in (p.ready_at, p.crash_at) if t and t > self.now]
+            self._pass(min(moments) - self.now)
+            self.settle()
+        return self
+
+    # The world's own course
+
+    def _pass(self, seconds: float) -> None:
+        self._traffic(seconds)
+        self.now += max(seconds, 0.001)
+        self._kubelet()
+
+    def _traffic(self, seconds: float) -> None:
+        split = split_of(self.route) if self.route else ()
+        if not split:
+            return
+        by_service = {f"digits-box-{r}": r for r in self.names}
+        for _ in range(self._poisson(self.rps * seconds)):
+            place = self.random.choices(range(len(split)), [b.weight for b in split])[0]
+            revision = by_service[split[place].service]
+            track = self.gate[("stable", "candidate")[place]]
+            track.total += 1
+            pod = next((p for p in self.pods if p.revision == revision and self._ready(p)), None)
+            behaviour = self._behaviour(revision)
+            bad = pod is None or self.random.random() < behaviour.errors
+            track.failed += bad
+            self.failed_by[self.name(revision)] = self.failed_by.get(self.name(revision), 0) + bad
+            if pod is not None:
+                counts = self.served.setdefault(pod.name, [0, 0])
+                counts[0] += 1
+                counts[1] += bad
+                self._bucket(pod.name, behaviour.latency * math.exp(self.random.gauss(0, 0.3)))
+
+    def _poisson(self, mean: float) -> int:
+        return max(0, round(self.random.gauss(mean, math.sqrt(mean)))) if mean > 0 else 0
+
+    def _bucket(self, pod: str, latency: float) -> None:
+        counts = self.buckets.setdefault(pod, [0] * (len(EDGES) + 1))
+        index = next((i for i, edge in enumerate(EDGES) if latency <= edge), len(EDGES))
+        counts[index] += 1
+
+    def _kubelet(self) -> None:
+        """Pods follow their Deployments; they become ready, and crash, at their time."""
+        for (kind, _), found in self.objects.items():
+            if kind == "Deployment":
+                self._follow(found["metadata"]["labels"][names.LABEL_REVISION], int(found["spec"]["replicas"]))
+        alive = {o["metadata"]["labels"][names.LABEL_REVISION] for (k, _), o in self.objects.items() if k == "Deployment"}
+        self.pods = [p for p in self.pods if p.revision in alive]
+        for pod in self.pods:
+            if pod.crash_at is not None and pod.crash_at <= self.now:
+                pod.restarts += 1
+                pod.crash_at = None
+                pod.ready_at = self.now + 20
+                self.buckets.pop(pod.name, None)
+                self.served.pop(pod.name, None)
+
+    def _follow(self, revision: str, replicas: int) -> None:
+        mine = [p for p in self.pods if p.revision == revision]
+        for pod in mine[replicas:]:
+            self.pods.remove(pod)
+        for _ in range(replicas - len(mine)):
+            behaviour = self._behaviour(revision)
+            ready = self.now + behaviour.ready_after if behaviour.ready_after is not None else None
+            crash = ready + behaviour.crash_after if ready and behaviour.crash_after is not None else None
+            number = self.version = self.version + 1
+            self.pods.append(Pod(f"p{number}", revision, self.now, self.now, ready, crash))
+
+    def _ready(self, pod: Pod) -> bool:
+        return pod.ready_at is not None and pod.ready_at <= self.now and not pod.going
+
+    def _behaviour(self, revision: str) -> Behaviour:
+        return self.behaviours.get(self.name(revision), Behaviour())
+
+    def _pod(self, pod: Pod) -> Json:
+        ready = "True" if self._ready(pod) else "False"
+        meta: Json = {"name": pod.name, "labels": {names.LABEL_REVISION: pod.revision}}
+        return {
+            "metadata": meta,
+            "status": {
+                "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": ready}],
+                "containerStatuses": [{"name": "server", "restartCount": pod.restarts, "state": {}}],
+            },
+        }
+
+    def _scrape(self) -> Scrape | None:
+        status = self.status
+        ramp = status.get("ramp")
+        if not ramp or ramp.get("abortedAt") is not None or self.route is None:
+            return None
+        if not self.metrics_up:
+            return Scrape(at=self.now, problem="connection refused")
+        sides = {"stable": (status.get("stable") or {}).get("revision"), "candidate": ramp["revision"]}
+        return Scrape(
+            at=self.now,
+            gateway={t: {"proxy-1": {"total": c.total, "failed": c.failed}} for t, c in self.gate.items()},
+            pods={t: {p.name: self._metrics(p) for p in self.pods if p.revision == r and self._ready(p)}
+                  for t, r in sides.items() if r},
+            batch_limit=1,
+        )  # fmt: skip
+
+    def _metrics(self, pod: Pod) -> Json:
+        total, errors = self.served.get(pod.name, [0, 0])
+        cumulative, running = {}, 0
+        for edge, count in zip([*map(str, EDGES), "+Inf"], self.buckets.get(pod.name) or [0] * (len(EDGES) + 1), strict=True):
+            running += count
+            cumulative[edge] = running
+        return {"requests": total, "errors": errors, "started": pod.started, "buckets": cumulative}
+
+    # Applying
+
+    def _act(self, action: Action) -> str:
+        match action:
+            case Apply(manifest):
+                return self._server_side_apply(copy.deepcopy(dict(manifest)))
+            case Delete(_, kind, _, name, _):
+                if self.objects.pop((kind, name), None) is not None:
+                    self.version += 1
+                return f"delete {kind} {self._short(name)}" if kind == "Deployment" else ""
+            case Patch(_, _, _, _, body):
+                return self._merge_patch(body)
+            case _:
+                raise AssertionError(f"a Rollout never asks for {action}")
+
+    def _server_side_apply(self, manifest: Json) -> str:
+        key = (manifest["kind"], manifest["metadata"]["name"])
+        have, asked = self.objects.get(key), manifest["metadata"].pop("resourceVersion", None)
+        if asked is not None and (have is None or have["metadata"]["resourceVersion"] != asked):
+            raise Conflict(f"{key} has changed")
+        if key[0] == "HTTPRoute":
+            assert sum(b.weight for b in split_of(manifest)) == 100, "weights must sum to 100"
+        bare = copy.deepcopy(have) if have else {}
+        bare.get("metadata", {}).pop("resourceVersion", None)
+        if bare != manifest:
+            self.objects[key] = manifest
+            self._touch(manifest)
+        match key[0]:
+            case "HTTPRoute":
+                split = " + ".join(f"{self._short(b.service)} {b.weight}" for b in split_of(manifest))
+                return f"route {split}"
+            case "Deployment":
+                return f"{self._short(key[1])} x{manifest['spec']['replicas']}"
+            case _:
+                return ""
+
+    def _merge_patch(self, body: Mapping[str, Any]) -> str:
+        meta, change = self.rollout["metadata"], body["metadata"]
+        if "finalizers" in change:
+            meta["finalizers"] = list(change["finalizers"])
+            if meta.get("deletionTimestamp") and not meta["finalizers"]:
+                self.deleted = True
+                self.objects.clear()
+        for key, value in (change.get("annotations") or {}).items():
+            annotations = meta.setdefault("annotations", {})
+            annotations.pop(key, None)
+            if value is not None:
+                annotations[key] = value
+        self._touch(self.rollout)
+        return "released" if self.deleted else ""
+
+    def _touch(self, obj: Json) -> None:
+        self.version += 1
+        obj["metadata"]["resourceVersion"] = str(self.version)
+
+    # Telling
+
+    def _name_revision(self) -> None:
+        spec = RolloutSpec.model_validate(self.rollout["spec"])
+        self.names[revision_of(spec).revision] = spec.artifact[-1].upper()
+
+    def _short(self, name: str) -> str:
+        return self.name(name.removeprefix("digits-box-"))
+
+    def _tell(self, before: Json | None, decision: Decision, did: list[str]) -> None:
+        old, new = before or {}, self.status
+        said = new.get("message") if new.get("message") != old.get("message") else ""
+        if not did and not decision.events and new.get("phase") == old.get("phase"):
+            return
+        head = f"{self._clock()} {new.get('phase', ''):<11} {new.get('weight', '-')!s:>3} %"
+        line = f"{head}  {said or '…'}" + (f"  [{'; '.join(did)}]" if did else "")
+        for revision, name in self.names.items():
+            line = line.replace(revision, name)
+        self.story.append(line)
+
+    def _clock(self) -> str:
+        passed = self.now - START
+        return f"{int(passed // 60):3d}:{passed % 60:04.1f}"
+
+
+def healthy(spec: Json | None = None, **changes: Any) -> World:
+    """A world in which artifact A serves already and its predecessor's traces are gone."""
+    world = World(spec or spec_of("A"), **changes)
+    world.run(60)
+    assert world.phase == "Healthy", "\n".join(world.story)
+    return world
+
+
+__all__ = ["Admission", "Behaviour", "World", "artifact", "healthy", "replace", "spec_of"]
