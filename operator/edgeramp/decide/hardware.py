@@ -115,5 +115,5 @@ PROBED = frozenset(
         "I8MM",
         "BF16",
         "SVE",
-    )  # fmt: skip
+    )
 )
