@@ -29,6 +29,13 @@ def apply(text: str) -> None:
     kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=edgeramp-local", "-f", "-", stdin=text)
 
 
+def install(refs: dict[str, str]) -> None:
+    """Install everything; `wait_available` tells when it works."""
+    install_dns(refs)
+    install_storage(refs)
+    install_gateway(refs)
+
+
 def install_dns(refs: dict[str, str]) -> None:
     """CoreDNS at the address that the kubelets hand to pods."""
     apply(manifest("coredns", refs))

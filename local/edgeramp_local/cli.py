@@ -73,7 +73,7 @@ def _status(_: argparse.Namespace) -> int:
 
 def _down(options: argparse.Namespace) -> None:
     prereqs.require_root("stopping the local cluster")
-    with locked(cache_dir() / "images.lock"), locked(state_dir() / "lock"):
+    with locked(state_dir() / "lock"), locked(cache_dir() / "images.lock"):  # the order of `up`
         teardown.down(keep_images=not options.purge)
     teardown.say_down()
 
@@ -97,8 +97,10 @@ def _up(_: argparse.Namespace) -> None:
     prereqs.check_cluster()
     prereqs.ensure_pip()
     with locked(state_dir() / "lock"):
-        if _running():
-            say(f"the cluster is up already ({status.where()})")
+        if status.running():
+            _await_ready()
+            addons.wait_available()
+            say(f"the cluster is up already: {status.where()}")
             return
         if _remains():
             say("an earlier cluster did not end well: cleaning up first")
@@ -107,10 +109,6 @@ def _up(_: argparse.Namespace) -> None:
         refs = images.build(images.SYSTEM)
         _start(refs)
     say(f"cluster up in {time.monotonic() - began:.1f} s: {status.where()}")
-
-
-def _running() -> bool:
-    return bool(processes.recorded()) and status.all_ok(status.lines())
 
 
 def _remains() -> bool:
@@ -125,22 +123,24 @@ def _start(refs: dict[str, str]) -> None:
     teardown.remember_sysctls()
     pki.create()
     with ThreadPoolExecutor(2) as pool:
-        control = pool.submit(_control_plane, refs)
+        control = pool.submit(_control_plane)
         workers = pool.submit(nodes.start_all, refs["pause"], probe.this_machine())
         control.result()
+        extras = pool.submit(addons.install, refs)
         workers.result()
-    names = {node.name for node in NODES}
-    wait_for("all nodes to be Ready", lambda: controlplane.ready_nodes() >= names, timeout=90)
-    say(f"all {len(NODES)} nodes Ready {time.monotonic() - began:.1f} s after the first process was started")
+        _await_ready()
+        say(f"all {len(NODES)} nodes Ready {time.monotonic() - began:.1f} s after the start of the first process")
+        extras.result()
     addons.wait_available()
     say("names, storage and gateway are available")
 
 
-def _control_plane(refs: dict[str, str]) -> None:
+def _await_ready() -> None:
+    names = {node.name for node in NODES}
+    wait_for("all nodes to be Ready", lambda: controlplane.ready_nodes() >= names, timeout=90)
+
+
+def _control_plane() -> None:
     controlplane.start_api()
     controlplane.start_controllers()
-    say("API server ready")
-    addons.install_dns(refs)
-    addons.install_storage(refs)
-    addons.install_gateway(refs)
-    say(f"addons installed; kubeconfig {kubeconfig()}")
+    say(f"API server ready; kubeconfig {kubeconfig()}")

@@ -18,7 +18,7 @@ from pathlib import Path
 from . import cgroups, network, pki, processes, registry, tools
 from .config import DNS_IP, NODES, POD_CIDR, NodeSpec, cache_dir, state_dir
 from .probe import node_labels
-from .shell import Missing, run, wait_for
+from .shell import Missing, run, say, wait_for
 
 SOCKET = "/run/containerd/containerd.sock"
 # Folders that every node has for itself, at the same path in each node as on a real one.
@@ -246,17 +246,28 @@ def _stop(parts: tuple[str, ...], grace: float) -> None:
 def _drop_containers(node: NodeSpec) -> None:
     """Remove every container but no image, and note that the image store is fit for the next start."""
     try:
-        running = ctr(node, "tasks", "ls", "-q").split()
-        if running:
-            ctr(node, "tasks", "rm", "--force", *running, check=False)
-        for kind in ("containers", "sandboxes"):
-            known = [line.split()[0] for line in ctr(node, kind, "ls", *(["-q"] if kind == "containers" else [])).splitlines()]
-            names = [name for name in known if name not in ("ID", "CONTAINER")]
-            if names:
-                ctr(node, kind, "rm", *names)
-        _clean_marker(node).touch()
-    except Missing:
-        _clean_marker(node).unlink(missing_ok=True)
+        for _ in range(5):  # containerd's own reaction to the exits races with the removals
+            _remove(node, "tasks", "rm", "--force")
+            _remove(node, "containers", "rm")
+            _remove(node, "sandboxes", "rm", "--force")
+            _remove(node, "leases", "rm")
+            if not _names(node, "containers") and not _names(node, "sandboxes"):
+                _clean_marker(node).touch()
+                return
+        say(f"{node.name}: containers stay in its store, so that its images are pulled anew at the next start")
+    except Missing as error:
+        say(f"{node.name}: its images are pulled anew at the next start: {error}")
+
+
+def _names(node: NodeSpec, kind: str) -> list[str]:
+    lines = ctr(node, kind, "ls").splitlines()[1:]
+    return [line.split()[0] for line in lines if line.strip()]
+
+
+def _remove(node: NodeSpec, kind: str, *verb: str) -> None:
+    names = _names(node, kind)
+    if names:
+        ctr(node, kind, *verb, *names, check=False)
 
 
 def _clean_marker(node: NodeSpec) -> Path:

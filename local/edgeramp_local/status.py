@@ -22,12 +22,22 @@ class Line:
     detail: str
 
 
-def lines() -> list[Line]:
-    """Every component, node and addon, as seen now."""
+def components() -> list[Line]:
+    """Every process of the cluster, as seen now."""
     known = processes.recorded()
     parts = [registry.NAME, *controlplane.COMPONENTS, *(nodes.component(n, p) for n in NODES for p in nodes.PARTS)]
-    found = [Line(name, processes.alive(known.get(name)), f"pid {known[name].pid}" if name in known else "not started")
-             for name in parts]
+    return [Line(name, processes.alive(known.get(name)), f"pid {known[name].pid}" if name in known else "not started")
+            for name in parts]
+
+
+def running() -> bool:
+    """Whether every process runs and the API answers; nodes and addons may still be settling."""
+    return all_ok(components()) and controlplane.healthy("/readyz")
+
+
+def lines() -> list[Line]:
+    """Every component, node and addon, as seen now."""
+    found = components()
     api = controlplane.healthy("/readyz")
     found.append(Line("API ready", api, API_SERVER))
     return [*found, *(_node_lines() if api else []), *(_addon_lines() if api else [])]
