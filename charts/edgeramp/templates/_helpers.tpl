@@ -1,0 +1,54 @@
+{{/* The release's name: it names everything, so that two releases do not meet. */}}
+{{- define "edgeramp.name" -}}
+{{- .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "edgeramp.selector" -}}
+app.kubernetes.io/name: edgeramp
+app.kubernetes.io/instance: {{ .Release.Name }}
+{{- end -}}
+
+{{- define "edgeramp.labels" -}}
+{{ include "edgeramp.selector" . }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end -}}
+
+{{- define "edgeramp.serviceAccount" -}}
+{{- .Values.serviceAccount.name | default (include "edgeramp.name" .) -}}
+{{- end -}}
+
+{{/* The reference of one image: include "edgeramp.image" (list . "operator") */}}
+{{- define "edgeramp.image" -}}
+{{- $root := index . 0 -}}
+{{- $name := index . 1 -}}
+{{- $made := printf "edgeramp/%s:%s" $name ($root.Values.image.tag | default $root.Chart.AppVersion) -}}
+{{- if $root.Values.image.registry -}}
+{{- $made = printf "%s/%s" $root.Values.image.registry $made -}}
+{{- end -}}
+{{- index $root.Values.images $name | default $made -}}
+{{- end -}}
+
+{{- define "edgeramp.storeHost" -}}
+{{- if .Values.store.enabled -}}
+{{- .Values.store.host | default (printf "%s-store.%s.svc:5000" (include "edgeramp.name" .) .Release.Namespace) -}}
+{{- else -}}
+{{- required "store.host must name an OCI registry (host:port) when store.enabled is false" .Values.store.host -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "edgeramp.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "edgeramp.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: {drop: [ALL]}
+{{- end -}}

@@ -1,0 +1,66 @@
+"""The signing key pair: one private key per installation, in the users' namespaces; public keys for the operator."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from edgeramp.cli import keygen
+from edgeramp.values.settings import from_environment
+
+
+def _documents(path: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(path.read_text()))
+
+
+def test_what_the_secret_signs_the_public_key_of_the_values_verifies(tmp_path: Path) -> None:
+    assert keygen.main(["--namespace", "default", "--out", str(tmp_path)]) == 0
+    secret, _ = _documents(tmp_path / "manifests.yaml")
+    (values,) = _documents(tmp_path / "values.yaml")
+    private = serialization.load_pem_private_key(secret["stringData"]["key.pem"].encode(), None)
+    public = serialization.load_pem_public_key(values["signing"]["publicKeys"][0].encode())
+    assert isinstance(private, ec.EllipticCurvePrivateKey)
+    assert isinstance(public, ec.EllipticCurvePublicKey)
+    public.verify(private.sign(b"x", ec.ECDSA(hashes.SHA256())), b"x", ec.ECDSA(hashes.SHA256()))
+
+
+def test_the_operator_reads_the_public_keys_as_the_chart_hands_them_on(tmp_path: Path) -> None:
+    keygen.write(tmp_path, ["default"])
+    (values,) = _documents(tmp_path / "values.yaml")
+    joined = "\n".join(values["signing"]["publicKeys"] * 2)
+    assert len(from_environment({"EDGERAMP_PUBLIC_KEYS": joined}).public_keys) == 2
+
+
+def test_more_namespaces_later_get_the_same_key(tmp_path: Path) -> None:
+    keygen.write(tmp_path, ["default"])
+    before = (tmp_path / "public.pem").read_text()
+    keygen.write(tmp_path, ["default", "team-a"])
+    assert (tmp_path / "public.pem").read_text() == before
+    found = [(d["kind"], d["metadata"]["namespace"]) for d in _documents(tmp_path / "manifests.yaml")]
+    assert found == [
+        ("Secret", "default"), ("ConfigMap", "default"), ("Secret", "team-a"), ("ConfigMap", "team-a"),
+    ]  # fmt: skip
+
+
+def test_only_the_owner_can_read_the_private_key_and_it_is_in_no_other_file(tmp_path: Path) -> None:
+    keygen.write(tmp_path, ["default"])
+    for name in ("key.pem", "manifests.yaml"):
+        assert (tmp_path / name).stat().st_mode & 0o077 == 0
+    for name in ("public.pem", "values.yaml"):
+        assert "PRIVATE" not in (tmp_path / name).read_text()
+
+
+@pytest.mark.parametrize(
+    "content", ["nonsense", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"]
+)
+def test_a_key_that_is_none_is_refused(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "key.pem").write_text(content)
+    assert keygen.main(["--namespace", "default", "--out", str(tmp_path)]) == 1
+    assert "could not make the signing key" in capsys.readouterr().err
