@@ -11,7 +11,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edgeramp.cli import keygen
-from edgeramp.values.settings import from_environment
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:
@@ -27,13 +26,6 @@ def test_what_the_secret_signs_the_public_key_of_the_values_verifies(tmp_path: P
     assert isinstance(private, ec.EllipticCurvePrivateKey)
     assert isinstance(public, ec.EllipticCurvePublicKey)
     public.verify(private.sign(b"x", ec.ECDSA(hashes.SHA256())), b"x", ec.ECDSA(hashes.SHA256()))
-
-
-def test_the_operator_reads_the_public_keys_as_the_chart_hands_them_on(tmp_path: Path) -> None:
-    keygen.write(tmp_path, ["default"])
-    (values,) = _documents(tmp_path / "values.yaml")
-    joined = "\n".join(values["signing"]["publicKeys"] * 2)
-    assert len(from_environment({"EDGERAMP_PUBLIC_KEYS": joined}).public_keys) == 2
 
 
 def test_more_namespaces_later_get_the_same_key(tmp_path: Path) -> None:
