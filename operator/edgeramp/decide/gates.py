@@ -86,7 +86,7 @@ def memory_reduction(memory: Memory, metric: str, required: float) -> GateResult
         )
     saved = (reference - candidate) / reference
     verdict = Verdict.PASS if saved >= required else Verdict.FAIL
-    return _result("memoryReduction", verdict, f"{saved:.3f}", "", f">= {required:g}", f"{metric}, bytes")
+    return _result("memoryReduction", verdict, f"{saved:.3f}", "", f">= {required:g}", metric)
 
 
 def latency_variation(measured: MeasureSummary, allowed: float) -> GateResult:

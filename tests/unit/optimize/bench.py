@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from tests.unit.optimize.world import Ending
+
 from edgeramp.report import (
     Assessment,
     AssessSummary,
@@ -30,7 +32,6 @@ from edgeramp.report.spec import (
     PrepareSpec,
     StageSpec,
 )
-from tests.unit.optimize.world import Ending
 
 SOURCE_BYTES = 1_000_000
 
@@ -112,7 +113,11 @@ class Bench:
                 seen = self.figures[spec.candidate.id]
                 unseen = seen.retention if seen.unseen is None else seen.unseen
                 quality = self._quality(replace(seen, retention=unseen), spec.retention)
-                return 0, CertifySummary(quality=quality, alpha=spec.alpha, report=digest("certify")), "Completed"
+                return (
+                    0,
+                    CertifySummary(quality=quality, alpha=spec.alpha, report=digest("certify")),
+                    "Completed",
+                )
             case PackageSpec():
                 return 0, self._packaged(spec), "Completed"
 
@@ -129,7 +134,7 @@ class Bench:
             architecture="cnn",
             operators={"Conv": 4, "Gemm": 2},
             quantizable_operators=6,
-            items={name: self.items for name in spec.data},
+            items=dict.fromkeys(spec.data, self.items),
         )
 
     def _prepared(self, spec: PrepareSpec) -> PrepareSummary:

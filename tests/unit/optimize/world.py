@@ -200,7 +200,11 @@ class World:
         where = job["spec"]["template"]["spec"]["nodeSelector"].get("kubernetes.io/hostname", "box")
         code, summary, reason = self.script(spec, int(name.rpartition("-")[2]), where)
         kind = "Complete" if code == 0 else "Failed"
-        why = {} if code == 0 else {"reason": "DeadlineExceeded" if reason == "DeadlineExceeded" else "PodFailurePolicy"}
+        why = (
+            {}
+            if code == 0
+            else {"reason": "DeadlineExceeded" if reason == "DeadlineExceeded" else "PodFailurePolicy"}
+        )
         job["status"]["conditions"] = [{"type": kind, "status": "True", **why}]
         terminated = {
             "exitCode": code,

@@ -8,7 +8,7 @@ from edgeramp.api.optimizationrun import OptimizationRun
 from edgeramp.decide.decision import Action, Delete
 from edgeramp.decide.edgemodel.context import Context
 from edgeramp.decide.edgemodel.targets import TargetStep
-from edgeramp.values.names import API_VERSION
+from edgeramp.values.names import API_VERSION, LABEL_TARGET, label_value
 
 KEEP_FINISHED = 3
 
@@ -30,6 +30,18 @@ def superseded(ctx: Context, steps: Sequence[TargetStep]) -> tuple[Action, ...]:
     return tuple(
         Delete(API_VERSION, "OptimizationRun", ctx.owner.namespace, name, uids[name] or None)
         for name in sorted(doomed)
+    )
+
+
+def unwanted_rollouts(ctx: Context) -> tuple[Action, ...]:
+    """Rollouts of targets that the spec has no more; each one's finalizer takes its traffic away first."""
+    wanted = {label_value(t.name) for t in ctx.spec.targets} if ctx.spec.rollout else set()
+    return tuple(
+        Delete(
+            API_VERSION, "Rollout", ctx.owner.namespace, name, str(rollout.metadata.get("uid", "")) or None
+        )
+        for name, rollout in sorted(ctx.rollouts.items())
+        if (rollout.metadata.get("labels") or {}).get(LABEL_TARGET) not in wanted
     )
 
 

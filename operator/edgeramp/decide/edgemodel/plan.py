@@ -8,7 +8,7 @@ from edgeramp.api.edgemodel import EdgeModelStatus
 from edgeramp.decide.conditions import condition, merged
 from edgeramp.decide.decision import Action, Create, Decision, Delete
 from edgeramp.decide.edgemodel import story
-from edgeramp.decide.edgemodel.cleanup import superseded
+from edgeramp.decide.edgemodel.cleanup import superseded, unwanted_rollouts
 from edgeramp.decide.edgemodel.context import Context, context
 from edgeramp.decide.edgemodel.promotion import Approvals, approvals, promoted_step
 from edgeramp.decide.edgemodel.source import SourceStep, source_step, unwanted
@@ -52,7 +52,10 @@ def _source_decision(ctx: Context, source: SourceStep) -> Decision:
         Delete("batch/v1", "Job", ctx.owner.namespace, name, uid) for name, uid in unwanted(ctx, source)
     ]
     if source.start and source.work:
-        actions.extend(Create(m) for m in render_job(source.work.current, ctx.settings))
+        try:
+            actions.extend(Create(m) for m in render_job(source.work.current, ctx.settings))
+        except KeyError as error:
+            return _misconfigured(ctx, str(error.args[0]))
     asked = approvals(ctx, ())
     before = ctx.model.status
     status = before.model_copy(update={"staged": source.facts, "approvals": asked.records})
@@ -61,7 +64,19 @@ def _source_decision(ctx: Context, source: SourceStep) -> Decision:
     if source.wait_until is not None:
         wait = max(0.1, source.wait_until - ctx.now)
     events = story.events(before, after)
-    return Decision(after, (*actions, *asked.actions), events, wait)
+    wait = 0.0 if len(asked.records) > len(before.approvals) else wait
+    return Decision(after, (*actions, *unwanted_rollouts(ctx), *asked.actions), events, wait)
+
+
+def _misconfigured(ctx: Context, message: str) -> Decision:
+    """The chart names no image: only an administrator can help."""
+    new = [
+        condition(kind, kind == "Stalled", "ImageNotConfigured", message, ctx.generation, ctx.now)
+        for kind in ("Ready", "Stalled")
+    ]
+    have = ctx.model.status
+    update = {"conditions": merged(have.conditions, new), "phase": "Stalled", "message": message}
+    return Decision(have.model_copy(update=update), requeue_after=IDLE_LOOK_SECONDS)
 
 
 def _targets_decision(
@@ -73,9 +88,11 @@ def _targets_decision(
         *(Delete("batch/v1", "Job", ctx.owner.namespace, name, uid) for name, uid in unwanted(ctx, source)),
         *(a for s in steps for a in s.actions),
         *superseded(ctx, steps),
+        *unwanted_rollouts(ctx),
         *granted.actions,
     ]
-    return Decision(after, tuple(actions), story.events(before, after), IDLE_LOOK_SECONDS)
+    wait = 0.0 if len(granted.records) > len(before.approvals) else IDLE_LOOK_SECONDS
+    return Decision(after, tuple(actions), story.events(before, after), wait)
 
 
 def _unreadable(seen: EdgeModelSeen, error: ValidationError) -> Decision:

@@ -60,9 +60,13 @@ def approvals(ctx: Context, known: Sequence[str]) -> Approvals:
         if not any(a.revision == revision and a.accepted == accepted for a in records):
             at = timestamp(ctx.now)
             records.append(Approval(revision=revision, accepted=accepted, message=message, at=at))
+    if len(records) > len(ctx.model.status.approvals):
+        return Approvals(
+            records[-20:]
+        )  # recorded first; cleared at the next look, when the record is in the API
     body = {"metadata": {"annotations": {ANNOTATION_APPROVE: None}, "resourceVersion": ctx.resource_version}}
     clear = Patch(API_VERSION, "EdgeModel", ctx.owner.namespace, ctx.owner.name, body)
-    return Approvals(records[-20:], (clear,))
+    return Approvals(records, (clear,))
 
 
 def promoted_step(ctx: Context, step: TargetStep, granted: Approvals, whole: str) -> TargetStep:
@@ -171,7 +175,11 @@ def _serving(line: TargetStatus, rollout: Rollout | None, winner: Winner | None)
         update |= {"phase": "Promoted", "reason": "Promoted", "message": message, "weight": 100}
     elif rollout.spec.artifact != artifact:
         serves = "serving the original model first" if _is_baseline(rollout) else "a new artifact goes out"
-        update |= {"phase": "RollingOut", "reason": "BaselineFirst", "message": f"{serves}; {message}"}
+        update |= {
+            "phase": "RollingOut",
+            "reason": "BaselineFirst",
+            "message": "; ".join(filter(None, (serves, message))),
+        }
     elif status.ramp and status.ramp.aborted_at:
         reason = status.ramp.abort_reason or "Aborted"
         update |= {"phase": "RolledBack", "reason": reason, "message": status.ramp.abort_message or message}

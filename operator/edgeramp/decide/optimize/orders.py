@@ -9,7 +9,7 @@ from edgeramp.api.optimizationrun import CandidateResult, CertificationTry, Opti
 from edgeramp.decide.hardware import PROBED, Node, selected_features
 from edgeramp.decide.jobs_step import Work
 from edgeramp.decide.optimize.context import Context
-from edgeramp.decide.optimize.search import candidate_of, row_of
+from edgeramp.decide.optimize.search import baseline, candidate_of, row_of
 from edgeramp.recipes.common import BF16_DOT, INT8_DOT
 from edgeramp.render.job import JobOrder
 from edgeramp.report import (
@@ -74,7 +74,8 @@ def measure(ctx: Context, node: Node, row: CandidateResult, reference: Candidate
 
 def certify(ctx: Context, node: Node, attempt: CertificationTry, status: OptimizationRunStatus) -> Work:
     """The winner's quality on data that no search saw, at this try's alpha."""
-    row, reference = _prepared(status, attempt.candidate), _prepared(status, status.best_f32)
+    base = baseline(ctx.spec, status.candidates)
+    row, reference = _prepared(status, attempt.candidate), _prepared(status, base.reference)
     spec = CertifySpec(
         run=ctx.run_ref,
         store=ctx.store,

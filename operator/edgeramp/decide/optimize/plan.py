@@ -51,10 +51,14 @@ def plan_run(seen: RunSeen) -> Decision:
 
 def _decision(ctx: Context, node: Node, before: OptimizationRunStatus, progress: Progress) -> Decision:
     status, steps = progress.status, progress.steps
+    strays = _stray(ctx, steps)
+    if strays:
+        after = story.told(ctx, before, status, story.stopping(len(strays)))
+        return Decision(after.status, strays, after.events, LEASE_LOOK_SECONDS)
     if not steps:
         after = story.told(ctx, before, story.ended(ctx, status), None)
-        actions = (*_stray(ctx, ()), *lease.drop_others(ctx.seen.leases, ctx.holder, None))
-        return Decision(after.status, actions, after.events)
+        drop = lease.drop_others(ctx.seen.leases, ctx.holder, None)
+        return Decision(after.status, drop, after.events)
     if ctx.seen.secret_missing and any(isinstance(s.work.order.spec, PackageSpec) for s in steps):
         after = story.told(ctx, before, status, story.no_secret(ctx))
         drop = lease.drop_others(ctx.seen.leases, ctx.holder, None)
@@ -71,8 +75,13 @@ def _decision(ctx: Context, node: Node, before: OptimizationRunStatus, progress:
         return Decision(after.status, (*drop, *taking), after.events, soon)
     started = status if status.started_at else status.model_copy(update={"started_at": timestamp(ctx.now)})
     starting = _to_start(active, node)
+    try:
+        creations = _creations(ctx, starting)
+    except KeyError as error:
+        after = story.told(ctx, before, status, story.misconfigured(str(error.args[0])))
+        return Decision(after.status, drop, after.events, IDLE_LOOK_SECONDS)
     after = story.told(ctx, before, started, story.working(active, starting))
-    actions = (*drop, *taking, *_stray(ctx, steps), *_creations(ctx, starting))
+    actions = (*drop, *taking, *creations)
     return Decision(after.status, actions, after.events, BUSY_LOOK_SECONDS)
 
 

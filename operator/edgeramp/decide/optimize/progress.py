@@ -47,7 +47,7 @@ class Progress:
 
 def advance(ctx: Context, node: Node, status: OptimizationRunStatus) -> Progress:
     """Take in every finished Job, then say what is wanted next. Settles: the same world gives the same answer."""
-    status = derived(ctx.spec, _deadline(ctx, status))
+    status = derived(ctx.spec, _deadline(ctx, derived(ctx.spec, status)))
     for _ in range(MAX_FOLDS):
         status = _certification(ctx, status)
         steps = tuple(Step(w, look(w, ctx.jobs, ctx.now)) for w in wanted(ctx, node, status))
@@ -138,25 +138,17 @@ def _deadline(ctx: Context, status: OptimizationRunStatus) -> OptimizationRunSta
     """At the run's deadline the search ends: what is not measured by then is infeasible; the rest is chosen from."""
     if not status.started_at or ctx.now < epoch(status.started_at) + ctx.spec.deadline_seconds:
         return status
-    rows = [
-        r if r.state in ("Measured", "Infeasible", "Skipped") or (is_f32(r) and r.prepared)
-        else r.model_copy(update={"infeasible": "RunDeadlineExceeded", "message": "the run's time was up before its turn"})
-        for r in status.candidates
-    ]  # fmt: skip
-    rows = [
-        r.model_copy(update={"infeasible": "RunDeadlineExceeded", "message": "the run's time was up"})
-        if is_f32(r)
-        and not r.measured
-        and not baseline(ctx.spec, rows).settled
-        and _unmeasured_pair(ctx, rows, r)
-        else r
-        for r in rows
-    ]
+    rows = [_late(r) if r.prepared is None else r for r in status.candidates]
+    source = baseline(ctx.spec, rows).source
+    rows = [_late(r) if r.measured is None and r.id != source else r for r in rows]
     return status.model_copy(update={"candidates": rows})
 
 
-def _unmeasured_pair(ctx: Context, rows: Sequence[CandidateResult], row: CandidateResult) -> bool:
-    return row.id != baseline(ctx.spec, rows).source
+def _late(row: CandidateResult) -> CandidateResult:
+    if row.infeasible or row.state == "Skipped":
+        return row
+    late = {"infeasible": "RunDeadlineExceeded", "message": "the run's time was up before its turn"}
+    return row.model_copy(update=late)
 
 
 def _taken_in(ctx: Context, status: OptimizationRunStatus, step: Step) -> OptimizationRunStatus:

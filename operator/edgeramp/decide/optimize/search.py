@@ -80,7 +80,8 @@ def derived(spec: OptimizationRunSpec, status: OptimizationRunStatus) -> Optimiz
     base = baseline(spec, rows)
     rows = [_judged(spec, base, row) for row in rows]
     rows = [_escalation(base, row, rows) for row in rows]
-    points = [p for p in (point(spec, base, r) for r in rows) if p]
+    able = [r for r in rows if gates.may_win(r.verdict, spec.gates)]
+    points = [p for p in (point(spec, base, r) for r in able) if p]
     front = frontier(points)
     order = ranking(spec, rows)
     rows = [_explained(row, front, points, order, base) for row in rows]

@@ -17,7 +17,7 @@ def stages(spec: OptimizationRunSpec, status: OptimizationRunStatus) -> list[Sta
         _baseline(spec, rows),
         _conversion(rows),
         _quantization(rows),
-        _acceleration(status),
+        _acceleration(spec, status),
         StageMetric(name=PRODUCTION, status="Pending", metric="judged by the Rollout"),
     ]
 
@@ -59,11 +59,15 @@ def _quantization(rows: list[CandidateResult]) -> StageMetric:
     return StageMetric(name="quantization", status="Running" if left else "Done", metric=figures)
 
 
-def _acceleration(status: OptimizationRunStatus) -> StageMetric:
+def _acceleration(spec: OptimizationRunSpec, status: OptimizationRunStatus) -> StageMetric:
+    """The winner against the gates' reference and against the model as it came."""
     winner = row_of(status.candidates, status.winner.candidate) if status.winner else None
     if winner is None or winner.measured is None:
         ended = bool(status.finished_at)
-        return StageMetric(name="hardware acceleration", status="None" if ended else "Pending", metric="")
-    latency = winner.measured.latency
+        return StageMetric(name="hardware acceleration", status="NoCandidate" if ended else "Pending")
+    latency, base = winner.measured.latency, baseline(spec, status.candidates)
     figures = f"{winner.id}: {latency.speedup:.2f}x (>= {latency.speedup_lower:.2f}x), p50 {latency.candidate_p50:.3f} ms"
+    best = row_of(status.candidates, base.best)
+    if base.reference != base.source and best and best.measured:
+        figures += f"; {latency.speedup * best.measured.latency.speedup:.2f}x against {base.source}"
     return StageMetric(name="hardware acceleration", status="Done", metric=figures)

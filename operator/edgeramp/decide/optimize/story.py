@@ -63,6 +63,14 @@ def waits_for_host(node: Node, holder: str) -> Situation:
     return Situation("Waiting", "MeasurementHostBusy", f"waits for the machine {node.host}, {who}")
 
 
+def stopping(count: int) -> Situation:
+    return Situation("Waiting", "StoppingJobs", f"stops {count} Job(s) that nobody wants any more")
+
+
+def misconfigured(message: str) -> Situation:
+    return Situation("Stalled", "ImageNotConfigured", message, stalled=True)
+
+
 def retries(steps: Sequence[Step], wait: float) -> Situation:
     step = steps[0]
     verb = step.work.order.spec.verb
