@@ -212,7 +212,7 @@ def _is_compressed_weight(op: Any) -> bool:
     """A matrix of integers; zero points have one value per channel or group."""
     if op.get_type_name() != "Constant" or op.get_element_type().get_type_name() not in ("u8", "i8"):
         return False
-    return sum(d > 1 for d in op.get_output_shape(0)) > 1
+    return sum(1 for d in op.get_output_shape(0) if int(d) > 1) > 1
 
 
 def _quantized_nodes(model: Any) -> int:

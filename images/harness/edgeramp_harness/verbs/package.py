@@ -110,7 +110,7 @@ def _push_model(spec: PackageSpec, registry: Registry, prepared: Artifact, folde
 def _model_signature(folder: Path, key: Path, out: Path) -> Path | None:
     """A signature that OpenSSF's own `model_signing verify key` accepts; None where the library is not installed."""
     try:
-        from model_signing import signing
+        from model_signing import signing  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
         say(f"no OpenSSF model signature: {error}")
         return None
