@@ -1,0 +1,65 @@
+"""kubectl as a user has it: every step of these tests is a command that somebody could type.
+
+Waiting is `kubectl wait`, which watches; nothing here sleeps."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+STATE = Path(os.environ.get("EDGERAMP_STATE", "/var/lib/edgeramp"))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a command said."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass(frozen=True)
+class Kubectl:
+    """`binary` and `kubeconfig` of the local cluster; `namespace` for everything that has one."""
+
+    binary: Path
+    namespace: str = "default"
+    kubeconfig: Path = STATE / "kubeconfig"
+
+    def run(self, *words: str, stdin: str | None = None, timeout: float = 120) -> Answer:
+        command = [str(self.binary), f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *words]
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        return Answer(done.returncode, done.stdout, done.stderr)
+
+    def must(self, *words: str, stdin: str | None = None, timeout: float = 120) -> str:
+        answer = self.run(*words, stdin=stdin, timeout=timeout)
+        assert answer.code == 0, f"kubectl {' '.join(words)} failed:\n{answer.err}{answer.out}"
+        return answer.out
+
+    def apply(self, *manifests: Mapping[str, Any]) -> str:
+        return self.must("apply", "-f", "-", stdin=yaml.safe_dump_all([dict(m) for m in manifests]))
+
+    def try_apply(self, text: str) -> Answer:
+        return self.run("apply", "-f", "-", stdin=text)
+
+    def get(self, kind: str, name: str) -> dict[str, Any]:
+        return dict(json.loads(self.must("get", kind, name, "-o", "json")))
+
+    def items(self, kind: str, selector: str = "") -> list[dict[str, Any]]:
+        words = ("get", kind, "-o", "json", *(("-l", selector) if selector else ()))
+        return list(json.loads(self.must(*words))["items"])
+
+    def wait(self, kind: str, name: str, condition: str, seconds: int) -> None:
+        """Wait for `condition` (condition=Ready, jsonpath={.a}=b, delete); on a timeout show the object and its events."""
+        answer = self.run("wait", f"{kind}/{name}", f"--for={condition}", f"--timeout={seconds}s", timeout=seconds + 30)
+        if answer.code:
+            shown = self.run("describe", kind, name)
+            raise AssertionError(f"{kind}/{name} never got {condition} in {seconds}s\n{answer.err}\n{shown.out[-6000:]}")
