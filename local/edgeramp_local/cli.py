@@ -9,7 +9,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import addons, controlplane, images, network, nodes, pki, prereqs, probe, processes, registry, status, teardown, tools
+from . import addons, controlplane, images, network, nodes, pki, prereqs, probe, processes, registry, status, teardown, tools, venv
 from .config import NODES, cache_dir, kubeconfig, state_dir
 from .shell import Missing, locked, say, wait_for
 
@@ -43,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     build = add("images", _images, "build and push the images whose inputs changed")
     build.add_argument("names", nargs="*", help="only these (default: all)")
     add("tools", _tools, "build the cluster's binaries into the cache")
+    add("venv", _venv, "make the development environment and print its folder")
     for name in ("kubectl", "helm"):
         commands.add_parser(name, help=f"run the built {name} on the cluster")
     inside = add("exec", _exec, "run a command inside a node: exec er-n1 -- COMMAND …")
@@ -62,6 +63,10 @@ def _images(options: argparse.Namespace) -> None:
     prereqs.require_root("building images")
     refs = images.build(options.names or [name for name in images.names()])
     print(json.dumps(refs, indent=1))
+
+
+def _venv(_: argparse.Namespace) -> None:
+    print(venv.ensure())
 
 
 def _status(_: argparse.Namespace) -> int:

@@ -24,7 +24,7 @@ class CommandFailed(Missing):
 
 def say(message: str) -> None:
     """Print one progress line with the seconds since the start of this command."""
-    print(f"[{time.monotonic() - _START:6.1f}s] {message}", flush=True)
+    print(f"[{time.monotonic() - _START:6.1f}s] {message}", file=sys.stderr, flush=True)
 
 
 def run(
