@@ -1,0 +1,225 @@
+"""Reading the world once, for one object, into what its plan wants to see. The only place that reads the clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from edgeramp.decide.seen import Admission, EdgeModelSeen, Object, RolloutSeen, RunSeen, Scrape
+from edgeramp.effects.cluster import Cluster, Labels
+from edgeramp.effects.kinds import (
+    CONFIGMAP,
+    DEPLOYMENT,
+    EDGEMODEL,
+    GATEWAY,
+    HTTPROUTE,
+    JOB,
+    LEASE,
+    NODE,
+    OPTIMIZATIONRUN,
+    POD,
+    ROLLOUT,
+    SERVICE,
+    Ref,
+)
+from edgeramp.effects.ramp_view import Ramp, history_endpoints, ramp_in, scrape_order
+from edgeramp.effects.scrape import Order, Scraper
+from edgeramp.values.errors import Forbidden
+from edgeramp.values.names import (
+    FIELD_MANAGER,
+    LABEL_MANAGED_BY,
+    LABEL_MODEL,
+    LABEL_ROLE,
+    LABEL_ROLLOUT,
+    LABEL_RUN,
+    label_value,
+)
+from edgeramp.values.settings import Settings
+
+_MEASURE = "edgeramp-measure-"
+_OURS = {LABEL_MANAGED_BY: FIELD_MANAGER}
+
+
+class Admissions(Protocol):
+    """Judges artifacts by their certificates."""
+
+    def admit(self, artifact: str, settings: Settings) -> Admission:
+        """Never raises; `admitted` None while the store cannot be asked."""
+
+
+class Counters(Protocol):
+    """Reads metrics of proxies and servers."""
+
+    def scrape(self, order: Order, at: float) -> Scrape: ...
+
+    def history(self, servers: Any) -> tuple[Object, ...] | None: ...
+
+
+class Observer:
+    """`observe` gives the object as served and the Seen of its kind. ClusterError when the API server does not answer."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        settings: Callable[[], Settings],
+        admissions: Admissions,
+        counters: Counters | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._cluster, self._settings, self._clock = cluster, settings, clock
+        self._admissions, self._counters = admissions, counters or Scraper()
+
+    def observe(self, kind: str, namespace: str, name: str) -> tuple[Mapping[str, Any], Any] | None:
+        """The object and what its plan wants to see; None when the object is gone."""
+        look: dict[str, Callable[[str, str], Any]] = {
+            "EdgeModel": self.observe_edgemodel,
+            "OptimizationRun": self.observe_run,
+            "Rollout": self.observe_rollout,
+        }
+        seen = look[kind](namespace, name)
+        if seen is None:
+            return None
+        return _subject(seen), seen
+
+    def observe_edgemodel(self, namespace: str, name: str) -> EdgeModelSeen | None:
+        """An EdgeModel, its Jobs, and what it owns."""
+        model = self._cluster.get(Ref(*EDGEMODEL, namespace, name))
+        if model is None:
+            return None
+        mine: Labels = {LABEL_MODEL: label_value(name), LABEL_ROLE: ("stage", "assess")}
+        return EdgeModelSeen(
+            now=self._clock(),
+            model=model,
+            jobs=self._cluster.list(JOB, namespace, mine),
+            pods=self._cluster.list(POD, namespace, mine),
+            runs=_owned(self._cluster.list(OPTIMIZATIONRUN, namespace), model),
+            rollouts=_owned(self._cluster.list(ROLLOUT, namespace), model),
+            nodes=self._cluster.list(NODE),
+            settings=self._settings(),
+        )
+
+    def observe_run(self, namespace: str, name: str) -> RunSeen | None:
+        """An OptimizationRun, its Jobs and pods, and the Leases of all measurement hosts."""
+        run = self._cluster.get(Ref(*OPTIMIZATIONRUN, namespace, name))
+        if run is None:
+            return None
+        settings = self._settings()
+        mine = {LABEL_RUN: label_value(name)}
+        leases = self._cluster.list(LEASE, settings.operator_namespace, _OURS)
+        return RunSeen(
+            now=self._clock(),
+            run=run,
+            jobs=self._cluster.list(JOB, namespace, mine),
+            pods=self._cluster.list(POD, namespace, mine),
+            nodes=self._cluster.list(NODE),
+            leases=tuple(lease for lease in leases if lease["metadata"]["name"].startswith(_MEASURE)),
+            secret_missing=self._secret_missing(namespace, settings),
+            settings=settings,
+        )
+
+    def observe_rollout(self, namespace: str, name: str) -> RolloutSeen | None:
+        """A Rollout, its servers and route, and its counters where a ramp is being judged."""
+        rollout = self._cluster.get(Ref(*ROLLOUT, namespace, name))
+        if rollout is None:
+            return None
+        settings, mine = self._settings(), {LABEL_ROLLOUT: label_value(name)}
+        pods = self._cluster.list(POD, namespace, mine)
+        route = self._cluster.get(Ref(*HTTPROUTE, namespace, name))
+        ramp = ramp_in(rollout, route, self._clock())
+        scrape, history = self._counted(ramp, rollout, route, pods, settings)
+        return RolloutSeen(
+            now=self._clock(),
+            rollout=rollout,
+            deployments=self._cluster.list(DEPLOYMENT, namespace, mine),
+            services=self._cluster.list(SERVICE, namespace, mine),
+            pods=pods,
+            route=route,
+            gateway=self._gateway(rollout),
+            rival=self._rival(rollout),
+            nodes=self._cluster.list(NODE),
+            scrape=scrape,
+            history=history,
+            admissions=self._admitted(rollout, settings),
+            settings=settings,
+        )
+
+    def _counted(
+        self, ramp: Ramp, rollout: Object, route: Object | None, pods: tuple[Object, ...], settings: Settings
+    ) -> tuple[Scrape | None, tuple[Object, ...] | None]:
+        """A look at the counters if one is due, and stable's history with the first one."""
+        if not ramp.due or route is None:
+            return None, None
+        proxies = self._proxies(rollout, settings)
+        order = scrape_order(rollout, route, pods, proxies, settings.gateway_metrics_port)
+        scrape = self._counters.scrape(order, self._clock())
+        if proxies and order.clusters and not scrape.gateway and ramp.source_open:
+            # The source of the error counts is chosen once, by the first answer: a proxy that is slow to answer must
+            # not lead to a ramp that is judged by the pods' own counts.
+            scrape = Scrape(scrape.at, problem=scrape.problem)
+        history = self._counters.history(history_endpoints(rollout, pods)) if ramp.first else None
+        return scrape, history
+
+    def _proxies(self, rollout: Object, settings: Settings) -> tuple[Object, ...]:
+        ref = rollout["spec"]["route"]["gatewayRef"]
+        owner = {
+            "gateway.envoyproxy.io/owning-gateway-name": ref["name"],
+            "gateway.envoyproxy.io/owning-gateway-namespace": ref.get("namespace")
+            or rollout["metadata"]["namespace"],
+        }
+        return self._cluster.list(POD, settings.gateway_namespace, owner)
+
+    def _gateway(self, rollout: Object) -> Object | None:
+        ref = rollout["spec"]["route"]["gatewayRef"]
+        namespace = ref.get("namespace") or rollout["metadata"]["namespace"]
+        return self._cluster.get(Ref(*GATEWAY, namespace, ref["name"]))
+
+    def _rival(self, rollout: Object) -> str:
+        """The Rollout that had one of this one's host names on this path and gateway before it; "" when none."""
+        claims = _claims(rollout)
+        before = (r for r in self._cluster.list(ROLLOUT) if _age(r) < _age(rollout) and _claims(r) & claims)
+        first = min(before, key=_age, default=None)
+        return f"{first['metadata']['namespace']}/{first['metadata']['name']}" if first else ""
+
+    def _admitted(self, rollout: Object, settings: Settings) -> dict[str, Admission]:
+        status = rollout.get("status") or {}
+        revisions = [rollout["spec"], status.get("stable") or {}, status.get("candidate") or {}]
+        artifacts = {r["artifact"] for r in revisions if r.get("artifact")}
+        return {artifact: self._admissions.admit(artifact, settings) for artifact in sorted(artifacts)}
+
+    def _secret_missing(self, namespace: str, settings: Settings) -> bool:
+        """The operator may not read Secrets; a ConfigMap of the same name says that there is one."""
+        try:
+            return self._cluster.get(Ref(*CONFIGMAP, namespace, settings.signing_secret)) is None
+        except Forbidden:
+            return False
+
+
+def _subject(seen: EdgeModelSeen | RunSeen | RolloutSeen) -> Object:
+    match seen:
+        case EdgeModelSeen():
+            return seen.model
+        case RunSeen():
+            return seen.run
+        case RolloutSeen():
+            return seen.rollout
+
+
+def _owned(objects: tuple[Object, ...], owner: Object) -> tuple[Object, ...]:
+    uid = owner["metadata"]["uid"]
+    return tuple(
+        o for o in objects if any(r["uid"] == uid for r in o["metadata"].get("ownerReferences") or [])
+    )
+
+
+def _claims(rollout: Object) -> frozenset[tuple[str, str, str, str]]:
+    """Gateway, host name and path: what two Rollouts cannot both have."""
+    route = rollout["spec"]["route"]
+    ref = route["gatewayRef"]
+    gateway = (ref.get("namespace") or rollout["metadata"]["namespace"], ref["name"])
+    return frozenset((*gateway, host, route.get("path", "/")) for host in route["hostnames"])
+
+
+def _age(rollout: Object) -> tuple[str, str]:
+    meta = rollout["metadata"]
+    return meta["creationTimestamp"], meta["uid"]

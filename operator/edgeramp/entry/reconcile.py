@@ -1,0 +1,138 @@
+"""One look at one object: observe, plan, carry out. The only place with a broad `except`."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from edgeramp.decide.decision import Decision, Event
+from edgeramp.effects.apply import Outcome, carry_out
+from edgeramp.effects.cluster import Cluster
+from edgeramp.entry.queue import Key, Next
+from edgeramp.entry.telemetry import Telemetry, log
+from edgeramp.values.errors import ClusterError, Conflict, EdgerampError, InvariantBroken, SpecError
+
+_LOG = logging.getLogger("edgeramp.reconcile")
+Plan = Callable[[Any], Decision]
+
+_PLANS = {
+    "EdgeModel": ("edgeramp.decide.edgemodel", "plan_edgemodel"),
+    "OptimizationRun": ("edgeramp.decide.optimize", "plan_run"),
+    "Rollout": ("edgeramp.decide.rollout", "plan_rollout"),
+}
+
+
+def installed_plans() -> dict[str, Plan]:
+    """The planners of the three kinds."""
+    return {kind: getattr(importlib.import_module(module), name) for kind, (module, name) in _PLANS.items()}
+
+
+class Observer(Protocol):
+    """Reads the world once for one object."""
+
+    def observe(self, kind: str, namespace: str, name: str) -> tuple[Mapping[str, Any], Any] | None:
+        """The object and what its plan wants to see; None when the object is gone."""
+
+
+class Reconciler:
+    """`look` is what the work queue calls. `lease_dropped` is called when a measurement host became free."""
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        observer: Observer,
+        plans: Mapping[str, Plan],
+        telemetry: Telemetry,
+        lease_dropped: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._cluster, self._observer, self._plans = cluster, observer, plans
+        self._telemetry, self._lease_dropped = telemetry, lease_dropped
+        self._broken: dict[Key, str] = {}
+
+    def look(self, key: Key) -> Next:
+        """Never raises: what goes wrong is logged, counted and backed off from."""
+        try:
+            after = self._look(key)
+        except Conflict as conflict:
+            self._count(key, "conflict", conflict)
+            log(_LOG, logging.DEBUG, "decision was void", error=str(conflict), **_facts(key))
+            return Next(after=0.0)
+        except SpecError as wrong:
+            self._count(key, "refused", wrong)
+            log(_LOG, logging.WARNING, "spec was not understood", error=str(wrong), **_facts(key))
+            return Next(after=60.0)
+        except ClusterError as error:
+            self._count(key, "error", error)
+            log(_LOG, logging.WARNING, "cluster did not do as asked", error=str(error), **_facts(key))
+            return Next(failed=True)
+        except Exception as error:
+            self._count(key, "error", error)
+            self._report_bug(key, error)
+            return Next(failed=True)
+        self._broken.pop(key, None)
+        return after
+
+    def _look(self, key: Key) -> Next:
+        began = time.monotonic()
+        seen = self._observer.observe(*key)
+        observed = time.monotonic()
+        self._time(key, "observe", observed - began)
+        if seen is None:
+            log(_LOG, logging.INFO, "object was gone", **_facts(key))
+            self._telemetry.looks.labels(key.kind, "gone").inc()
+            return Next(gone=True)
+        obj, world = seen
+        decision = self._plans[key.kind](world)
+        planned = time.monotonic()
+        self._time(key, "plan", planned - observed)
+        outcome = carry_out(self._cluster, obj, decision)
+        self._time(key, "apply", time.monotonic() - planned)
+        self._told(key, decision, outcome, time.monotonic() - began)
+        if outcome.lease_dropped:
+            self._lease_dropped()
+        return Next(after=decision.requeue_after)
+
+    def _told(self, key: Key, decision: Decision, outcome: Outcome, seconds: float) -> None:
+        changed = outcome.status_written or outcome.done
+        self._telemetry.looks.labels(key.kind, "changed" if changed else "settled").inc()
+        for action in decision.actions:
+            self._telemetry.actions.labels(key.kind, type(action).__name__).inc()
+        facts = {"seconds": f"{seconds:.3f}", "next": decision.requeue_after, "why": "; ".join(decision.why)}
+        for done in outcome.done:
+            log(_LOG, logging.INFO, done, **_facts(key))
+        for event in decision.events:
+            log(_LOG, logging.INFO, event.note, reason=event.reason, **_facts(key))
+        log(_LOG, logging.DEBUG, "looked", status_written=outcome.status_written, **facts, **_facts(key))
+
+    def _report_bug(self, key: Key, error: Exception) -> None:
+        """The trace once per kind of failure, and an Event on the object, so that a person sees why nothing happens."""
+        said = f"{type(error).__name__}: {error}"[:500]
+        known = self._broken.get(key) == said
+        self._broken[key] = said
+        log_error = _LOG.error if known else _LOG.exception
+        log_error("look failed", extra={"facts": {"error": said, **_facts(key)}})
+        if known or not isinstance(
+            error, EdgerampError | ArithmeticError | LookupError | TypeError | ValueError
+        ):
+            return
+        reason = "InvariantBroken" if isinstance(error, InvariantBroken) else "InternalError"
+        try:
+            seen = self._observer.observe(*key)
+            if seen is not None:
+                self._cluster.event(seen[0], Event("Warning", reason, f"Held: {said}", "Reconcile"))
+        except Exception as second:  # the failure itself has been told; this was only about telling it
+            log(_LOG, logging.WARNING, "could not record an event", error=str(second), **_facts(key))
+
+    def _time(self, key: Key, part: str, seconds: float) -> None:
+        self._telemetry.seconds.labels(key.kind, part).observe(seconds)
+
+    def _count(self, key: Key, result: str, error: Exception) -> None:
+        self._telemetry.looks.labels(key.kind, result).inc()
+        self._telemetry.errors.labels(key.kind, type(error).__name__).inc()
+
+
+def _facts(key: Key) -> dict[str, str]:
+    return {"kind": key.kind, "namespace": key.namespace, "name": key.name}

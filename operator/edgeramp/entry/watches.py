@@ -1,0 +1,108 @@
+"""The watches: kopf tells of changes, and each one wakes the objects that it concerns. The only module that knows kopf.
+
+Nothing is decided here and nothing is read from an event but whom it concerns, so a lost event does no harm."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import kopf
+from kubernetes import client
+
+from edgeramp.effects.kinds import (
+    DEPLOYMENT,
+    EDGEMODEL,
+    GATEWAY,
+    HTTPROUTE,
+    JOB,
+    NODE,
+    OPTIMIZATIONRUN,
+    POD,
+    ROLLOUT,
+    Kind,
+    plural,
+)
+from edgeramp.entry.queue import WorkQueue
+from edgeramp.entry.wakes import concerned, gateway_fingerprint, node_fingerprint
+from edgeramp.values.names import FIELD_MANAGER, LABEL_MANAGED_BY
+
+_OWNED = (JOB, POD, DEPLOYMENT, HTTPROUTE)
+
+
+def registry(queue: WorkQueue, access: client.Configuration) -> kopf.OperatorRegistry:
+    """Handlers that wake keys of `queue`. They return None, so kopf writes nothing."""
+    found = kopf.OperatorRegistry()
+
+    async def wake(event: Mapping[str, Any], **_: Any) -> None:
+        for key in concerned(event["object"]):
+            queue.wake(key)
+
+    for kind in (EDGEMODEL, OPTIMIZATIONRUN, ROLLOUT, *_OWNED):
+        kopf.on.event(*_selector(kind), registry=found, id="wake")(wake)
+    wake_all = {NODE: (node_fingerprint, None), GATEWAY: (gateway_fingerprint, "Rollout")}
+    for kind, (fingerprint, whom) in wake_all.items():
+        kopf.on.event(*_selector(kind), registry=found, id="wake")(_on_change(queue, fingerprint, whom))
+    kopf.on.startup(registry=found, id="settings")(_configure)
+    kopf.on.login(registry=found, id="login")(lambda **_: connection(access))
+    return found
+
+
+def _selector(kind: Kind) -> tuple[str, ...]:
+    group, _, version = kind[0].rpartition("/")
+    return (group, version, plural(kind)) if group else (version, plural(kind))
+
+
+def _on_change(
+    queue: WorkQueue, fingerprint: Callable[[Mapping[str, Any]], str], whom: str | None
+) -> Callable[..., Any]:
+    """Wake every known object (of a kind) when what matters of a shared object has changed."""
+    last: dict[str, str] = {}
+
+    async def wake(event: Mapping[str, Any], **_: Any) -> None:
+        obj = event["object"]
+        uid = obj["metadata"]["uid"]
+        now = "" if event["type"] == "DELETED" else fingerprint(obj)
+        if last.get(uid) == now:
+            return
+        last[uid] = now
+        if not now:
+            del last[uid]
+        for key in queue.keys(whom):
+            queue.wake(key)
+
+    return wake
+
+
+async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.watching.server_timeout = 300
+    settings.watching.connect_timeout = 5
+    settings.networking.request_timeout = 30
+    settings.networking.connect_timeout = 5
+    settings.process.ultimate_exiting_timeout = 10
+    for kind in _OWNED:
+        where = _selector(kind)
+        settings.watching.label_selectors[where[0] if where[0] != "v1" else "", where[-2], where[-1]] = (
+            f"{LABEL_MANAGED_BY}={FIELD_MANAGER}"
+        )
+    logging.getLogger("kopf").setLevel(logging.WARNING)
+
+
+def connection(access: client.Configuration) -> kopf.ConnectionInfo:
+    """The same credentials for kopf; asked for again when they expire."""
+    if access.refresh_api_key_hook:
+        access.refresh_api_key_hook(access)
+    token = str((access.api_key or {}).get("authorization", ""))
+    scheme, _, rest = token.rpartition(" ")
+    return kopf.ConnectionInfo(
+        server=access.host,
+        ca_path=access.ssl_ca_cert or None,
+        insecure=not access.verify_ssl,
+        scheme=(scheme or "Bearer") if rest else None,
+        token=rest or None,
+        certificate_path=access.cert_file or None,
+        private_key_path=access.key_file or None,
+    )
