@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import random
+from bisect import bisect_left
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -283,8 +284,7 @@ class World:
 
     def _bucket(self, pod: str, latency: float) -> None:
         counts = self.buckets.setdefault(pod, [0] * (len(EDGES) + 1))
-        index = next((i for i, edge in enumerate(EDGES) if latency <= edge), len(EDGES))
-        counts[index] += 1
+        counts[bisect_left(EDGES, latency)] += 1
 
     def _kubelet(self) -> None:
         """Pods follow their Deployments; they become ready, and crash, at their time."""

@@ -223,7 +223,8 @@ class RampFacts(ApiPart):
 
     Times are seconds since the epoch. `step` counts from 0; `len(steps)` means the last stretch, at 100. `attempt` is
     raised by retry. `weight_ordered` is the weight last asked of the gateway, `weight_since` when the weight of this
-    step was first read back. `waiting_since`: the candidate has too few ready replicas since then. `frozen_at`:
+    step was first read back; `granted` the highest weight that evidence or a person has allowed, `steps` the hash of the
+    steps it was earned with. `waiting_since`: the candidate has too few ready replicas since then. `frozen_at`:
     `spec.paused` since then. `evidence` is the state of the always-valid tests as JSON."""
 
     revision: Annotated[str, Field(max_length=16)]
@@ -239,6 +240,8 @@ class RampFacts(ApiPart):
     waiting_since: float | None = None
     available_at: float | None = None
     restarts: int = 0
+    granted: int = 0
+    steps: Annotated[str, Field(max_length=16)] = ""
     skip_steps: bool = False
     promoted_full: bool = False
     full_since: float | None = None

@@ -40,7 +40,7 @@ def split_between(stable: str, candidate: str, weight: int) -> Split:
 
 def taken_over(have: Split, winner: str) -> Split:
     """The next split on the way to `winner` alone; equal to `have` when it is there."""
-    if len(have) != 2 or any(b.weight == 0 for b in have):
+    if len(have) != 2 or any(b.weight == 0 for b in have) or sum(b.weight for b in have) != 100:
         return (Backend(winner, 100),)
     if any(b.service != winner for b in have):
         return tuple(Backend(winner, b.weight) for b in have)

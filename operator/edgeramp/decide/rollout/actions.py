@@ -22,6 +22,7 @@ from edgeramp.render import route as routes
 from edgeramp.render import server
 from edgeramp.render.route import Split
 from edgeramp.values import names
+from edgeramp.values.verdict import Verdict
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ def wanted_split(view: View, course: Course) -> Wanted:
     ramp = ramp_of(course)
     now, want = view.weight(ramp.revision), goal(view, course)
     candidate = view.ref.object_name(ramp.revision)
+    if _refused(view):
+        want = 0
     if want > now and not may_grow(view, course, want):
         want = now
     if want == 0:
@@ -51,6 +54,11 @@ def wanted_split(view: View, course: Course) -> Wanted:
     if want == 100:
         return Wanted(routes.taken_over(have, candidate), 100, grows=now < 100)
     return Wanted(routes.split_between(stable, candidate, want), want, grows=want > now)
+
+
+def _refused(view: View) -> bool:
+    """Whether the wanted artifact must not be served: then it loses what it has."""
+    return view.admission is not None and view.admission.admitted is False
 
 
 def _first_split(view: View, course: Course) -> Wanted:
@@ -75,7 +83,8 @@ def ordered(view: View, course: Course, wanted: Wanted) -> Course:
         return course
     at = step_text(view.spec.strategy.steps, ramp.step)
     now = view.weight(ramp.revision)
-    evidence = f" {course.evidence}" if wanted.grows and now and course.evidence else ""
+    proven = wanted.grows and now > 0 and course.verdict is Verdict.PASS
+    evidence = f" {course.evidence}" if proven else ""
     note = f"Weight {now} % to {wanted.weight} %, step {at}.{evidence}"
     return told(weighed(course, wanted.weight, view.now, note), "Normal", "WeightSet", note)
 

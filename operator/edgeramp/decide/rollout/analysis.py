@@ -133,7 +133,7 @@ def _sentence(head: str, tail: str) -> str:
 def _gathered(view: View, course: Course, weight: int) -> Course:
     """The evidence after this look at the counters, if there was a new one."""
     scrape, ramp = view.seen.scrape, ramp_of(course)
-    if scrape is None or (ramp.last_scrape_at is not None and scrape.at <= ramp.last_scrape_at):
+    if scrape is None or not _due(view, ramp, scrape.at, weight):
         return course
     changes: dict[str, Any] = {"last_scrape_at": scrape.at}
     if ramp.batch_limit is None and not ramp.evidence and scrape.batch_limit:
@@ -146,6 +146,16 @@ def _gathered(view: View, course: Course, weight: int) -> Course:
     state = _state(view, ramp) or ev.initial_state(config, _history(view))
     state = ev.observe(config, state, converted(scrape, ramp), weight)
     return ramp_with(course, evidence=json.dumps(ev.to_json(state), separators=(",", ":")))
+
+
+def _due(view: View, ramp: RampFacts, at: float, weight: int) -> bool:
+    """Whether this look is one of the analysis: half an interval after the last one, or the first at a new weight.
+    Looks in between, caused by watches, are not counted as scrapes."""
+    if ramp.last_scrape_at is None:
+        return True
+    since, state = at - ramp.last_scrape_at, _state(view, ramp)
+    fresh = state is None or state.weight != weight
+    return since > 0 and (fresh or since >= seconds(view.spec.strategy.analysis.scrape_interval) / 2)
 
 
 def _config(view: View, ramp: RampFacts) -> ev.EvidenceConfig:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from edgeramp.api.rollout import HistoryEntry
 from edgeramp.decide.rollout.course import Course, begin, ramp_with, retire, superseded, told
 from edgeramp.decide.rollout.view import View
+from edgeramp.values import names
 from edgeramp.values.quantities import epoch
 
 GOOD = ("Promoted", "FastPromoted")
@@ -40,7 +41,11 @@ def _start(view: View, course: Course) -> Course:
             abort_reason=last.outcome,
             abort_message=last.message,
         )
-        return retire(course, course.candidate, view.now, 0)
+        note = (
+            f"Revision {wanted.revision} was given up before ({last.outcome} at {last.finished_at}) and is not tried again"
+            f" by itself; the annotation {names.ANNOTATION_RETRY}={wanted.revision}/1 does."
+        )
+        return told(retire(course, course.candidate, view.now, 0), "Warning", "GivenUpBefore", note)
     if course.first:
         return told(
             course,

@@ -101,8 +101,9 @@ def ramp_with(course: Course, **changes: Any) -> Course:
 
 
 def told(course: Course, kind: Literal["Normal", "Warning"], reason: str, note: str) -> Course:
-    """One more event; its note is also the decision's message."""
-    return replace(course, events=(*course.events, Event(kind, reason, note[:1000])), said=note)
+    """One more event; the notes together are the decision's message."""
+    said = f"{course.said} {note}".strip()
+    return replace(course, events=(*course.events, Event(kind, reason, note[:1000])), said=said)
 
 
 def because(course: Course, why: str) -> Course:

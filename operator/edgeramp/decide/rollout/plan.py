@@ -7,13 +7,14 @@ from typing import Any
 
 from edgeramp.api.rollout import RolloutStatus
 from edgeramp.decide.conditions import condition, find, merged
-from edgeramp.decide.decision import Action, Apply, Decision, Event
+from edgeramp.decide.decision import Apply, Decision, Event, Patch
 from edgeramp.decide.rollout import report
-from edgeramp.decide.rollout.actions import actions, due_at, ordered, patch, wanted_split
+from edgeramp.decide.rollout.actions import actions, due_at, ordered, wanted_split
 from edgeramp.decide.rollout.advance import advance
 from edgeramp.decide.rollout.analysis import compares, judge
 from edgeramp.decide.rollout.choose import choose
 from edgeramp.decide.rollout.course import Course, Hold, Stage, from_status, held, ramp_of, told
+from edgeramp.decide.rollout.steps import relocate
 from edgeramp.decide.rollout.verbs import apply_verbs
 from edgeramp.decide.rollout.view import View, read, status_of
 from edgeramp.decide.rollout.watch import freeze, revert, watch
@@ -35,9 +36,8 @@ class _Unreadable(RolloutStatus):
 
     def wire(self) -> dict[str, Any]:
         said = super().wire()
-        ours = {
-            k: said[k] for k in ("observedGeneration", "phase", "message", "next", "conditions") if k in said
-        }
+        told: tuple[str, ...] = ("observedGeneration", "phase", "message", "next", "conditions")
+        ours = {key: said[key] for key in told if said.get(key)}
         return {**self.raw, **ours}
 
 
@@ -50,11 +50,15 @@ def plan_rollout(seen: RolloutSeen) -> Decision:
             return _deletion(view, view.deleting_since)
         if foreign:
             return _stalled(seen, *foreign)
+        missing = _images(view)
+        if missing:
+            return _stalled(seen, "ImageNotConfigured", missing)
         return _decide(view)
     except SpecError as error:
+        meta = seen.rollout.get("metadata", {})
+        if meta.get("deletionTimestamp"):
+            return _released(seen, "it cannot be read, and nothing depends on it any more")
         return _stalled(seen, "InvalidSpec", str(error))
-    except KeyError as error:
-        return _stalled(seen, "ImageNotConfigured", str(error.args[0] if error.args else error))
 
 
 def _decide(view: View) -> Decision:
@@ -95,7 +99,19 @@ def _announced(view: View, course: Course) -> Course:
     )
 
 
-STAGES = (revert, choose, apply_verbs, freeze, _admission, watch, judge, advance, _announced)
+STAGES = (
+    revert,
+    choose,
+    relocate,
+    apply_verbs,
+    relocate,
+    freeze,
+    _admission,
+    watch,
+    judge,
+    advance,
+    _announced,
+)
 
 
 def _forgotten(view: View, course: Course) -> Course:
@@ -121,11 +137,10 @@ def _again(view: View, course: Course) -> float | None:
         if due is not None and servers.deployment is not None and (servers.desired > 0 or due > view.now):
             times.append(due)
     if compares(view, course) and 0 < view.weight(ramp_of(course).revision) < 100:
-        times.append(view.now + seconds(view.spec.strategy.analysis.scrape_interval))
+        last = ramp_of(course).last_scrape_at or view.now
+        times.append(last + seconds(view.spec.strategy.analysis.scrape_interval))
     elif course.active and course.hold is None:
-        times.append(
-            view.now + 5.0
-        )  # a route or a pod is on its way: the watch will say so, this is the second string
+        times.append(view.now + 5.0)  # a route or a pod is on its way and wakes us: this is the second string
     return max(0.1, min(times) - view.now) if times else None
 
 
@@ -143,6 +158,18 @@ def _not_ours(view: View) -> tuple[str, str] | None:
             " path in spec.route. Nothing was touched."
         )
     return None
+
+
+def _images(view: View) -> str:
+    """Which image the administrator has not named; "" when all are there."""
+    served = [view.wanted, view.status.stable]
+    wanted = ["courier", *(f"server-{s.framework}" for s in served if s is not None and not s.image)]
+    missing = [name for name in wanted if name not in view.seen.settings.images]
+    return (
+        f"no image is configured for {missing[0]}; set images.{missing[0]} in the chart's values"
+        if missing
+        else ""
+    )
 
 
 def _stalled(seen: RolloutSeen, reason: str, message: str) -> Decision:
@@ -174,25 +201,29 @@ def _stalled(seen: RolloutSeen, reason: str, message: str) -> Decision:
 
 def _deletion(view: View, since: float) -> Decision:
     """All traffic to stable, then the finalizer goes; what we own follows by its ownerReferences."""
-    others = [
-        f
-        for f in view.seen.rollout.get("metadata", {}).get("finalizers") or []
-        if f != names.FINALIZER_ROLLOUT
-    ]
     status = view.status.model_copy(
         update={"message": "Being deleted.", "next": "what belongs to it is removed"}
     )
     if not view.has_finalizer:
         return Decision(status=status)
-    release: tuple[Action, ...] = (patch(view, {"finalizers": others}),)
     stable, route = view.status.stable, view.route
     late = view.now - since >= DELETE_DEADLINE_SECONDS
     if stable is None or not route.ours or late or view.weight(stable.revision) == 100:
         why = "the deadline passed" if late else "no traffic has to move"
-        return Decision(status=status, actions=release, why=(f"released: {why}",))
+        return replace(_released(view.seen, why), status=status)
     split = routes.taken_over(route.split, view.ref.object_name(stable.revision))
     move = Apply(routes.http_route(view.ref, view.spec.route, split))
     remaining = since + DELETE_DEADLINE_SECONDS - view.now
     return Decision(
         status=status, actions=(move,), requeue_after=max(0.1, remaining), why=("all traffic to stable",)
     )
+
+
+def _released(seen: RolloutSeen, why: str) -> Decision:
+    """The finalizer goes, everything else of the object stays as it is."""
+    meta = seen.rollout.get("metadata", {})
+    others = [f for f in meta.get("finalizers") or [] if f != names.FINALIZER_ROLLOUT]
+    body = {"metadata": {"finalizers": others}}
+    release = Patch(names.API_VERSION, "Rollout", meta.get("namespace", ""), meta.get("name", ""), body)
+    status = _Unreadable(raw=dict(seen.rollout.get("status") or {}))
+    return Decision(status=status, actions=(release,), why=(f"released: {why}",))

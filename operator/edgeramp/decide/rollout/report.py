@@ -13,6 +13,7 @@ from edgeramp.decide.rollout.steps import step_text
 from edgeramp.decide.rollout.view import View
 from edgeramp.values import names
 
+Phase = Literal["Progressing", "Paused", "Healthy", "Degraded"]
 DEGRADING = ("ProgressDeadlineExceeded", "NotAdmitted", "RouteNotAccepted")
 WORTH_AN_EVENT = (
     "PauseStep", "Paused", "Inconclusive", "EvidenceUnavailable", "GatewayMissing", "RouteNotAccepted",
@@ -24,7 +25,7 @@ WORTH_AN_EVENT = (
 class Summary:
     """Derived from the course; no code reads it back."""
 
-    phase: Literal["Progressing", "Paused", "Healthy", "Degraded"]
+    phase: Phase
     reason: str
     message: str
     next: str
@@ -48,7 +49,12 @@ def summary(view: View, course: Course) -> Summary:
             "recovers by itself when a replica is ready",
         )
     if stable and weight != 100:
-        return Summary("Progressing", "SettingWeight", f"Giving revision {stable.revision} all requests.", "")
+        return Summary(
+            "Progressing",
+            "SettingWeight",
+            course.said or f"Revision {stable.revision} gets all requests.",
+            "",
+        )
     name = stable.revision if stable else view.wanted.revision
     text = course.said or f"Revision {name} serves 100 % of the requests."
     kept = view.status.message if view.status.phase == "Healthy" and not course.said else text
@@ -57,7 +63,7 @@ def summary(view: View, course: Course) -> Summary:
 
 def _ramping(view: View, course: Course) -> Summary:
     hold = course.hold or Hold("Ramping", "")
-    phase = "Paused" if hold.paused else "Degraded" if hold.reason in DEGRADING else "Progressing"
+    phase: Phase = "Paused" if hold.paused else "Degraded" if hold.reason in DEGRADING else "Progressing"
     return Summary(phase, hold.reason, course.said or hold.message or view.status.message, hold.next)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from math import ceil
 
 from edgeramp.api.rollout import RampFacts, Step
-from edgeramp.decide.rollout.course import Course, ramp_of, ramp_with
+from edgeramp.decide.rollout.course import Course, because, ramp_of, ramp_with
 from edgeramp.decide.rollout.view import View
+from edgeramp.values.names import short_hash
 
 
 def weight_at(steps: Sequence[Step], index: int) -> int:
@@ -40,7 +41,7 @@ def goal(view: View, course: Course) -> int:
         return 0
     if course.first or ramp.skip_steps or ramp.promoted_full:
         return 100
-    return weight_at(view.spec.strategy.steps, ramp.step)
+    return min(weight_at(view.spec.strategy.steps, ramp.step), ramp.granted)
 
 
 def needed(view: View, ramp: RampFacts, weight: int) -> int:
@@ -58,10 +59,34 @@ def entered(view: View, course: Course, step: int) -> Course:
         course,
         step=step,
         step_started_at=clock(view, ramp),
+        granted=max(ramp.granted, weight_at(steps, step)),
         pause_started_at=None,
         weight_since=ramp.weight_since if same else None,
         full_since=None,
     )
+
+
+def steps_hash(steps: Sequence[Step]) -> str:
+    """Tells whether somebody has edited the steps."""
+    return short_hash([s.wire() for s in steps])
+
+
+def relocate(view: View, course: Course) -> Course:
+    """After an edit of the steps mid-ramp: the last step that asks for no more than was granted already."""
+    ramp, steps = course.ramp, view.spec.strategy.steps
+    if ramp is None or not course.active or ramp.steps == steps_hash(steps):
+        return course
+    if (
+        not ramp.steps
+    ):  # a new ramp: the first weight needs no evidence, there is no traffic to gather it from
+        return ramp_with(course, steps=steps_hash(steps), granted=weight_at(steps, 0))
+    earned = 0
+    for index in range(len(steps) + 1):
+        if weight_at(steps, index) > ramp.granted:
+            break
+        earned = index
+    changes = {"step": earned, "steps": steps_hash(steps), "weight_since": None, "pause_started_at": None}
+    return because(ramp_with(course, **changes), f"steps were edited: now at {step_text(steps, earned)}")
 
 
 def clock(view: View, ramp: RampFacts) -> float:

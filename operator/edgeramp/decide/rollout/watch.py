@@ -130,9 +130,10 @@ def _deadline(view: View, course: Course, servers: Servers) -> Course:
         )
     need = needed(view, ramp, goal(view, course))
     waited = clock(view, ramp) - ramp.waiting_since
+    in_pause = ramp.available_at is not None and _pausing(view, ramp)
     state = f"{servers.ready} of {need} replicas of {ramp.revision} are ready{_because(servers)}"
-    if waited < limit:
-        until = ramp.waiting_since + limit if ramp.frozen_at is None else None
+    if waited < limit or in_pause:
+        until = ramp.waiting_since + limit if ramp.frozen_at is None and not in_pause else None
         course = replace(course, deadline=until)
         next_ = f"{_at_deadline(view, course)} at {timestamp(until)}" if until else ""
         return held(course, Hold("CandidateNotAvailable", f"Waiting: {state}.", next_, until=until))
@@ -142,6 +143,11 @@ def _deadline(view: View, course: Course, servers: Servers) -> Course:
             course, Hold("ProgressDeadlineExceeded", f"Holding: {message}.", "goes on when they are ready")
         )
     return abort(view, course, "RolledBack", "ProgressDeadlineExceeded", f"Rolled back: {message}.")
+
+
+def _pausing(view: View, ramp: RampFacts) -> bool:
+    steps = view.spec.strategy.steps
+    return ramp.step < len(steps) and steps[ramp.step].pause is not None
 
 
 def _at_deadline(view: View, course: Course) -> str:
