@@ -55,6 +55,7 @@ capabilities: {drop: [ALL]}
 
 {{/* The operator's environment: operator/edgeramp/values/settings.py and entry/settings.py read it. */}}
 {{- define "edgeramp.environment" -}}
+EDGERAMP_NAMESPACE: {{ .Release.Namespace | quote }}
 EDGERAMP_OPERATOR_NAMESPACE: {{ .Release.Namespace | quote }}
 {{- $images := dict }}
 {{- range $name := list "courier" "onnxruntime" "openvino" "server-onnxruntime" "server-openvino" }}
@@ -71,6 +72,7 @@ EDGERAMP_STORE_HOST: {{ include "edgeramp.storeHost" . | quote }}
 EDGERAMP_STORE_PLAIN_HTTP: {{ .Values.store.plainHTTP | quote }}
 EDGERAMP_SIGNING_SECRET: {{ .Values.signing.secretName | quote }}
 EDGERAMP_PUBLIC_KEYS: {{ .Values.signing.publicKeys | join "\n" | quote }}
+EDGERAMP_PUBLIC_KEYS_DIR: /etc/edgeramp/public-keys
 EDGERAMP_GATEWAY_NAMESPACE: {{ .Values.gateway.namespace | quote }}
 EDGERAMP_GATEWAY_METRICS_PORT: {{ .Values.gateway.metricsPort | toString | quote }}
 EDGERAMP_JOB_DEADLINE_SECONDS: {{ .Values.jobs.deadlineSeconds | int | quote }}
