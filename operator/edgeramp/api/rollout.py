@@ -209,12 +209,14 @@ class RolloutSpec(ApiPart):
 
 
 class ServedRevision(Revision):
-    """All that is needed to render a revision again after the spec has moved on."""
+    """All that is needed to render a revision again after the spec has moved on. `isa`: CPU features that a node must
+    promise by label, from the certificate."""
 
     model_name: Text = ""
     image: Annotated[str, Field(max_length=512)] | None = None
     node_selector: Labels = Field(default_factory=dict)
     resources: Resources = Resources()
+    isa: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = Field(default_factory=list)
 
 
 class RampFacts(ApiPart):

@@ -23,6 +23,8 @@ GRACE_SECONDS = 30
 STARTUP_SECONDS = 600
 ANNOTATION_ARTIFACT = f"{names.GROUP}/artifact"
 
+CPU_FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
+
 Manifest = dict[str, Any]
 
 
@@ -120,7 +122,10 @@ def _pod(served: ServedRevision, settings: Settings) -> Manifest:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": GRACE_SECONDS,
-        "nodeSelector": dict(served.node_selector),
+        "nodeSelector": {
+            **dict.fromkeys((f"{CPU_FEATURE}{feature}" for feature in served.isa), "true"),
+            **served.node_selector,
+        },
         "securityContext": {
             "runAsNonRoot": True,
             "runAsUser": UID,
@@ -147,7 +152,6 @@ def _fetch(served: ServedRevision, settings: Settings) -> Manifest:
         "name": "fetch",
         "image": settings.image("courier"),
         "imagePullPolicy": settings.image_pull_policy,
-        "command": ["python", "-m", "edgeramp_harness"],
         "args": arguments,
         "env": [{"name": "HOME", "value": "/work"}],
         "resources": _resources("250m", "256Mi"),

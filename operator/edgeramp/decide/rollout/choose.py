@@ -7,6 +7,7 @@ from dataclasses import replace
 from edgeramp.api.rollout import HistoryEntry
 from edgeramp.decide.rollout.course import Course, begin, ramp_with, retire, superseded, told
 from edgeramp.decide.rollout.view import View
+from edgeramp.render.server import CPU_FEATURE
 from edgeramp.values import names
 from edgeramp.values.quantities import epoch
 
@@ -27,6 +28,17 @@ def choose(view: View, course: Course) -> Course:
             view, course, f"Superseded: {old} gave way to {wanted.revision} at {_weight(view, old)} %."
         )
     return _start(view, course)
+
+
+def certify(view: View, course: Course) -> Course:
+    """The candidate with what its certificate says; labels are asked for only where nodes carry such labels."""
+    admission, candidate = view.admission, course.candidate
+    if not course.active or candidate is None or admission is None or admission.admitted is not True:
+        return course
+    labels = (label for node in view.seen.nodes for label in node.get("metadata", {}).get("labels") or {})
+    labelled = any(label.startswith(CPU_FEATURE) for label in labels)
+    changes = {"certificate": admission.certificate, "isa": list(admission.isa) if labelled else []}
+    return replace(course, candidate=candidate.model_copy(update=changes))
 
 
 def _start(view: View, course: Course) -> Course:
