@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeramp.api.common import Condition
-from edgeramp.api.rollout import RolloutStatus, ServedRevision
+from edgeramp.api.rollout import RolloutStatus
 from edgeramp.decide.conditions import condition, find, merged
 from edgeramp.decide.rollout.course import Course, Hold
 from edgeramp.decide.rollout.steps import step_text
@@ -147,8 +147,8 @@ def status(view: View, course: Course) -> RolloutStatus:
         phase=said.phase,
         message=said.message[:2048],
         next=said.next[:2048],
-        stable=_certified(view, course.stable),
-        candidate=_certified(view, candidate),
+        stable=course.stable,
+        candidate=candidate,
         weight=_weight(view, course),
         step=step_text(view.spec.strategy.steps, ramp.step) if ramp is not None and not course.first else "",
         verdict=course.verdict,
@@ -171,13 +171,6 @@ def _weight(view: View, course: Course) -> int | None:
         return None
     shown = course.candidate if course.ramp is not None else course.stable
     return view.weight(shown.revision) if shown is not None else None
-
-
-def _certified(view: View, served: ServedRevision | None) -> ServedRevision | None:
-    admission = view.seen.admissions.get(served.artifact) if served else None
-    if served is None or admission is None or not admission.certificate:
-        return served
-    return served.model_copy(update={"certificate": admission.certificate})
 
 
 def newly(view: View, reason: str) -> bool:
