@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import kopf
@@ -92,17 +93,17 @@ async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
 
 
 def connection(access: client.Configuration) -> kopf.ConnectionInfo:
-    """The same credentials for kopf; asked for again when they expire."""
-    if access.refresh_api_key_hook:
-        access.refresh_api_key_hook(access)
-    token = str((access.api_key or {}).get("authorization", ""))
+    """The same credentials for kopf. It asks again every few minutes: tokens of service accounts are rotated."""
+    token = str(access.get_api_key_with_prefix("BearerToken", alias="authorization") or "")
     scheme, _, rest = token.rpartition(" ")
     return kopf.ConnectionInfo(
         server=access.host,
         ca_path=access.ssl_ca_cert or None,
+        ca_data=access.ca_cert_data or None,
         insecure=not access.verify_ssl,
         scheme=(scheme or "Bearer") if rest else None,
         token=rest or None,
         certificate_path=access.cert_file or None,
         private_key_path=access.key_file or None,
+        expiration=datetime.now(UTC) + timedelta(minutes=5) if rest else None,
     )
