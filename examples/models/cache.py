@@ -6,11 +6,11 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LOCK = HERE.parent / "requirements.lock"
 DONE = ".complete"
 
 
@@ -22,11 +22,13 @@ def cache_root() -> Path:
     return Path(base) / "edgeramp"
 
 
-def source_key(*modules: str) -> str:
-    """12 hex digits over the named files of this folder and the lock of the packages that run them."""
-    digest = hashlib.sha256(LOCK.read_bytes())
+def source_key(modules: Sequence[str], packages: Sequence[str]) -> str:
+    """12 hex digits over the named files of this folder and the installed versions of the named packages."""
+    digest = hashlib.sha256()
     for name in sorted(modules):
         digest.update(name.encode() + b"\0" + (HERE / name).read_bytes())
+    for name in sorted(packages):
+        digest.update(f"{name}=={version(name)}\n".encode())
     return digest.hexdigest()[:12]
 
 

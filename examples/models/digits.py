@@ -23,11 +23,12 @@ PER_CLASS = (("train", 200), ("calibration", 30), ("selection", 135), ("certific
 LIGHT = (0.45, 0.65)  # of a brightened image in production; the training data has less and more of it
 SPARE_BINS = 2
 MODULES = ("cache.py", "digits.py", "graph.py", "splits.py", "train.py")
+PACKAGES = ("mlx", "mlxtend", "numpy", "onnx")
 
 
 def build() -> Path:
     """The folder of the built digit examples; trains when it is not there."""
-    return cache.built_once("digits", cache.source_key(*MODULES), _build)
+    return cache.built_once("digits", cache.source_key(MODULES, PACKAGES), _build)
 
 
 def load() -> tuple[Array, npt.NDArray[np.int64], list[str]]:
