@@ -7,9 +7,12 @@ export PYTHONPATH := operator:images/harness
 # The development environment (made on first use): targets that need it say `PY=$$($(VENV))/bin/python` first.
 VENV := $(CLUSTER) venv
 
-.PHONY: help up down status images venv lock check test test-long demo
+include make/check.mk
+
+.DEFAULT_GOAL := help
+.PHONY: help up down status images venv lock test test-long demo
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up:  ## start the local cluster (kind where an engine answers)
 	$(CLUSTER) up

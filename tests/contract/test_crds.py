@@ -19,7 +19,9 @@ pytestmark = pytest.mark.apiserver
 
 HERE = Path(__file__).parent
 BAD = sorted((HERE / "bad_manifests").glob("*.yaml"))
-GOOD = sorted((HERE / "good_manifests").glob("*.yaml")) + sorted((REPO / "examples").rglob("*.yaml"))
+EXAMPLES = sorted((REPO / "examples").rglob("*.yaml"))
+REFUSED = [path for path in EXAMPLES if path.read_text(encoding="utf-8").startswith("# Refused at apply")]
+GOOD = sorted((HERE / "good_manifests").glob("*.yaml")) + [path for path in EXAMPLES if path not in REFUSED]
 KINDS = {kind.name: kind for kind in crd.KINDS}
 
 
@@ -79,7 +81,10 @@ def api(apiserver: ApiServer) -> Iterator[Api]:
 
 def _ours(path: Path) -> list[dict[str, Any]]:
     documents = yaml.safe_load_all(path.read_text(encoding="utf-8"))
-    return [d for d in documents if d and d.get("apiVersion") == API_VERSION]
+    ours = [d for d in documents if d and d.get("apiVersion") == API_VERSION]
+    for manifest in ours:
+        manifest["metadata"].pop("namespace", None)  # the test has one of its own
+    return ours
 
 
 def _expected(path: Path) -> tuple[str, str]:
@@ -115,6 +120,12 @@ def test_a_good_manifest_is_accepted_and_stored_with_pydantics_defaults(api: Api
         assert answer.is_success, answer.text
         model = KINDS[manifest["kind"]].model.model_validate(manifest)
         assert answer.json()["spec"] == model.wire()["spec"]
+
+
+@pytest.mark.parametrize("path", REFUSED, ids=lambda p: p.stem)
+def test_an_example_of_a_refusal_is_refused(api: Api, path: Path) -> None:
+    answers = [api.write(manifest) for manifest in _ours(path)]
+    assert any(answer.status_code == 422 for answer in answers)
 
 
 def test_there_are_counter_examples_of_every_kind() -> None:
