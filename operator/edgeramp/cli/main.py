@@ -1,0 +1,39 @@
+"""The command `edgeramp` (also `kubectl edgeramp`): looks at things and generates files; the operator is edgeramp.entry."""
+
+from __future__ import annotations
+
+import typer
+
+from edgeramp import __version__
+from edgeramp.cli import crds as crds_command
+from edgeramp.cli import keygen as keygen_command
+
+app = typer.Typer(name="edgeramp", help=__doc__, no_args_is_help=True, add_completion=False)
+_PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+
+
+@app.callback()
+def _root() -> None:
+    """Keeps a single command from becoming the whole program."""
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    typer.echo(__version__)
+
+
+@app.command(context_settings=_PASS_ON)
+def crds(context: typer.Context) -> None:
+    """Write the CRDs (crds/ and the chart's), or check them with --check."""
+    raise typer.Exit(crds_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def keygen(context: typer.Context) -> None:
+    """Make a signing key and the manifests that put it to use."""
+    raise typer.Exit(keygen_command.main(context.args))
+
+
+if __name__ == "__main__":
+    app()
