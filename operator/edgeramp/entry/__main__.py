@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import platform
 import signal
 import sys
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import kopf
 from kubernetes import client
@@ -96,7 +98,10 @@ async def _operate(
     queue.start()
     beat = asyncio.ensure_future(pulse.beat(lambda: telemetry.depth.set(queue.depth())))
     try:
-        await kopf.operator(registry=watches.registry(queue, access), clusterwide=True, standalone=True)
+        identity: Any = platform.node()  # else kopf asks for a user name, and the image's user has none
+        await kopf.operator(
+            registry=watches.registry(queue, access), clusterwide=True, standalone=True, identity=identity
+        )
     finally:
         await queue.close()
         beat.cancel()
