@@ -12,8 +12,11 @@ from .config import DNS_IP, GATEWAY_NAMESPACE, LOCAL, STORAGE_NAMESPACE, kubecon
 from .controlplane import condition, get, kubectl
 from .shell import CommandFailed, Missing, run, wait_for, write_atomic
 
-DEPLOYMENTS = (("kube-system", "coredns"), (STORAGE_NAMESPACE, "local-path-provisioner"),
-               (GATEWAY_NAMESPACE, "envoy-gateway"))
+DEPLOYMENTS = (
+    ("kube-system", "coredns"),
+    (STORAGE_NAMESPACE, "local-path-provisioner"),
+    (GATEWAY_NAMESPACE, "envoy-gateway"),
+)
 _NODE_SELECTOR = {"edgeramp.dev/hardware-class": "gateway"}
 
 
@@ -26,7 +29,9 @@ def manifest(name: str, refs: dict[str, str]) -> str:
 
 def apply(text: str) -> None:
     """Server-side apply; raises CommandFailed."""
-    kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=edgeramp-local", "-f", "-", stdin=text)
+    kubectl(
+        "apply", "--server-side", "--force-conflicts", "--field-manager=edgeramp-local", "-f", "-", stdin=text
+    )
 
 
 def install(refs: dict[str, str]) -> None:
@@ -52,8 +57,20 @@ def install_gateway(refs: dict[str, str]) -> None:
     crds = sorted((chart / "charts" / "crds" / "crds").rglob("*.yaml"))
     files = [word for path in crds for word in ("-f", path)]
     kubectl("apply", "--server-side", "--force-conflicts", "--field-manager=edgeramp-local", *files)
-    helm("upgrade", "--install", "eg", chart, "--namespace", GATEWAY_NAMESPACE, "--create-namespace", "--skip-crds",
-         "--values", state_dir() / "conf" / "gateway-values.json", "--timeout", "3m")
+    helm(
+        "upgrade",
+        "--install",
+        "eg",
+        chart,
+        "--namespace",
+        GATEWAY_NAMESPACE,
+        "--create-namespace",
+        "--skip-crds",
+        "--values",
+        state_dir() / "conf" / "gateway-values.json",
+        "--timeout",
+        "3m",
+    )
     apply(manifest("gateway", refs))
 
 
@@ -65,7 +82,9 @@ def gateway_chart(refs: dict[str, str]) -> Path:
     shutil.copytree(source, target, copy_function=shutil.copyfile)
     image = refs["envoy-gateway"]
     template = string.Template((source / "values.tmpl.yaml").read_text())
-    (target / "values.yaml").write_text(template.substitute(GatewayImage=image, GatewayImagePullPolicy="IfNotPresent"))
+    (target / "values.yaml").write_text(
+        template.substitute(GatewayImage=image, GatewayImagePullPolicy="IfNotPresent")
+    )
     write_atomic(state_dir() / "conf" / "gateway-values.json", json.dumps(gateway_values(refs)))
     return target
 
@@ -74,12 +93,18 @@ def gateway_values(refs: dict[str, str]) -> dict[str, object]:
     """Our values: our images only, small, on the gateway node."""
     provider = {"type": "Kubernetes", "kubernetes": {"shutdownManager": {"image": refs["envoy-gateway"]}}}
     return {
-        "global": {"images": {"envoyGateway": {"image": refs["envoy-gateway"], "pullPolicy": "IfNotPresent"},
-                              "envoyProxy": {"image": refs["envoy"]}}},
+        "global": {
+            "images": {
+                "envoyGateway": {"image": refs["envoy-gateway"], "pullPolicy": "IfNotPresent"},
+                "envoyProxy": {"image": refs["envoy"]},
+            }
+        },
         "config": {"envoyGateway": {"provider": provider, "logging": {"level": {"default": "warn"}}}},
         "deployment": {
-            "envoyGateway": {"resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
-                             "readinessProbe": {"periodSeconds": 1}},
+            "envoyGateway": {
+                "resources": {"requests": {"cpu": "50m", "memory": "128Mi"}, "limits": {"memory": "512Mi"}},
+                "readinessProbe": {"periodSeconds": 1},
+            },
             "pod": {"nodeSelector": _NODE_SELECTOR},
         },
         "certgen": {"job": {"nodeSelector": _NODE_SELECTOR}},
@@ -91,7 +116,12 @@ def gateway_values(refs: dict[str, str]) -> dict[str, object]:
 def client_env() -> dict[str, str]:
     """The environment in which kubectl and Helm act on this cluster and keep their files with its state."""
     home = str(state_dir() / "helm")
-    return {"KUBECONFIG": str(kubeconfig()), "HELM_CACHE_HOME": home, "HELM_CONFIG_HOME": home, "HELM_DATA_HOME": home}
+    return {
+        "KUBECONFIG": str(kubeconfig()),
+        "HELM_CACHE_HOME": home,
+        "HELM_CONFIG_HOME": home,
+        "HELM_DATA_HOME": home,
+    }
 
 
 def helm(*argv: str | Path) -> str:
@@ -123,5 +153,7 @@ def wait_available(timeout: float = 120) -> None:
         try:
             wait_for(f"deployment {namespace}/{name}", lambda n=namespace, d=name: available(n, d), timeout)  # type: ignore[misc]
         except Missing as error:
-            raise CommandFailed(f"{error}\n{kubectl('-n', namespace, 'get', 'pods,events', check=False)}") from error
+            raise CommandFailed(
+                f"{error}\n{kubectl('-n', namespace, 'get', 'pods,events', check=False)}"
+            ) from error
     wait_for("GatewayClass eg to be accepted", gateway_accepted, timeout)

@@ -36,8 +36,10 @@ def _create_v2(node: str, root: Path) -> None:
         (root / node).mkdir(exist_ok=True)
         (root / node / "cgroup.subtree_control").write_text(enable)
     except OSError as error:
-        raise Missing(f"cannot hand the controllers {', '.join(CGROUP_V2_CONTROLLERS)} to {root / node} ({error}): "
-                      "inside a container, start it with --privileged --cgroupns=host") from error
+        raise Missing(
+            f"cannot hand the controllers {', '.join(CGROUP_V2_CONTROLLERS)} to {root / node} ({error}): "
+            "inside a container, start it with --privileged --cgroupns=host"
+        ) from error
 
 
 def _v1_trees(root: Path) -> Iterator[Path]:

@@ -9,7 +9,22 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-from . import addons, controlplane, images, network, nodes, pki, prereqs, probe, processes, registry, status, teardown, tools, venv
+from . import (
+    addons,
+    controlplane,
+    images,
+    network,
+    nodes,
+    pki,
+    prereqs,
+    probe,
+    processes,
+    registry,
+    status,
+    teardown,
+    tools,
+    venv,
+)
 from .config import NODES, cache_dir, kubeconfig, state_dir
 from .shell import Missing, locked, say, wait_for
 
@@ -22,6 +37,9 @@ def main(argv: list[str] | None = None) -> int:
             return _pass_on(words[0], words[1:])
         options = _parser().parse_args(words)
         return int(options.run(options) or 0)
+    except BrokenPipeError:  # somebody reads only the first lines
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except Missing as error:
         print(f"edgeramp local cluster: {error}", file=sys.stderr)
         return 2
@@ -61,7 +79,7 @@ def _tools(_: argparse.Namespace) -> None:
 
 def _images(options: argparse.Namespace) -> None:
     prereqs.require_root("building images")
-    refs = images.build(options.names or [name for name in images.names()])
+    refs = images.build(options.names or images.names())
     print(json.dumps(refs, indent=1))
 
 
@@ -86,7 +104,12 @@ def _down(options: argparse.Namespace) -> None:
 def _exec(options: argparse.Namespace) -> None:
     node = next(node for node in NODES if node.name == options.node)
     words = options.command[1:] if options.command[:1] == ["--"] else options.command
-    argv = [*nodes.enter_argv(node), "/usr/bin/env", f"PATH={tools.path_with_tools()}", *(words or ["/bin/sh"])]
+    argv = [
+        *nodes.enter_argv(node),
+        "/usr/bin/env",
+        f"PATH={tools.path_with_tools()}",
+        *(words or ["/bin/sh"]),
+    ]
     os.execvp(argv[0], argv)
 
 
@@ -134,7 +157,9 @@ def _start(refs: dict[str, str]) -> None:
         extras = pool.submit(addons.install, refs)
         workers.result()
         _await_ready()
-        say(f"all {len(NODES)} nodes Ready {time.monotonic() - began:.1f} s after the start of the first process")
+        say(
+            f"all {len(NODES)} nodes Ready {time.monotonic() - began:.1f} s after the start of the first process"
+        )
         extras.result()
     addons.wait_available()
     say("names, storage and gateway are available")

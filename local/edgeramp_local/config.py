@@ -9,16 +9,22 @@ from pathlib import Path
 REPO = Path(__file__).resolve().parents[2]
 LOCAL = REPO / "local"
 
-BRIDGE = "er0"
-HOST_IP = "172.29.0.1"
+# A machine can hold several clusters side by side: slot 0 is everybody's, the lifecycle test uses another.
+SLOT = int(os.environ.get("EDGERAMP_SLOT") or 0)
+_NAME = f"er{SLOT or ''}"
+
+BRIDGE = f"er{SLOT}"
+_NETWORK = f"172.{29 + SLOT}.0"
+HOST_IP = f"{_NETWORK}.1"
 HOST_CIDR = f"{HOST_IP}/24"
 API_SERVER = f"https://{HOST_IP}:6443"
-POD_CIDR = "10.244.0.0/16"
+_PODS = f"10.{244 + SLOT}"
+POD_CIDR = f"{_PODS}.0.0/16"
 SERVICE_CIDR = "10.96.0.0/16"
 KUBERNETES_IP = "10.96.0.1"
 DNS_IP = "10.96.0.10"
-ETCD_CLIENT = "http://127.0.0.1:12379"
-ETCD_PEER = "http://127.0.0.1:12380"
+ETCD_CLIENT = f"http://127.0.0.1:{12379 + 10 * SLOT}"
+ETCD_PEER = f"http://127.0.0.1:{12380 + 10 * SLOT}"
 REGISTRY = f"{HOST_IP}:5000"
 IMAGE_PREFIX = "edgeramp"
 GATEWAY_NAMESPACE = "envoy-gateway-system"
@@ -34,7 +40,7 @@ def cache_dir() -> Path:
 
 def state_dir() -> Path:
     """The folder of the running cluster: keys, logs, process ids, node file systems."""
-    return Path(os.environ.get("EDGERAMP_STATE") or "/var/lib/edgeramp")
+    return Path(os.environ.get("EDGERAMP_STATE") or f"/var/lib/edgeramp{f'-{SLOT}' if SLOT else ''}")
 
 
 def kubeconfig() -> Path:
@@ -58,25 +64,27 @@ class NodeSpec:
 
     @property
     def ip(self) -> str:
-        return f"172.29.0.{10 + self.index}"
+        return f"{_NETWORK}.{10 + self.index}"
 
     @property
     def pod_cidr(self) -> str:
-        return f"10.244.{self.index}.0/24"
+        return f"{_PODS}.{self.index}.0/24"
 
     @property
     def veth(self) -> str:
-        return f"ver-n{self.index}"
+        return f"v{self.name}"
 
     @property
     def home(self) -> Path:
         return state_dir() / "nodes" / self.name
 
 
-INT8_FEATURES = frozenset({"AVX512VNNI", "AVXVNNI", "AVXVNNIINT8", "AMXINT8", "AMXBF16", "AMXFP16", "AMXTILE"})
+INT8_FEATURES = frozenset(
+    {"AVX512VNNI", "AVXVNNI", "AVXVNNIINT8", "AMXINT8", "AMXBF16", "AMXFP16", "AMXTILE"}
+)
 
 NODES = (
-    NodeSpec("er-n1", 1, "edge-server"),
-    NodeSpec("er-n2", 2, "edge-box", INT8_FEATURES, (("memory", "4Gi"),)),
-    NodeSpec("er-n3", 3, "gateway", frozenset(), (("memory", "8Gi"),)),
+    NodeSpec(f"{_NAME}-n1", 1, "edge-server"),
+    NodeSpec(f"{_NAME}-n2", 2, "edge-box", INT8_FEATURES, (("memory", "4Gi"),)),
+    NodeSpec(f"{_NAME}-n3", 3, "gateway", frozenset(), (("memory", "8Gi"),)),
 )

@@ -18,12 +18,20 @@ COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-schedul
 
 def start_api() -> None:
     """Start etcd and the API server and wait until it is ready."""
-    processes.start("etcd", [
-        tools.binary("etcd"), f"--data-dir={state_dir() / 'etcd'}", f"--listen-client-urls={ETCD_CLIENT}",
-        f"--advertise-client-urls={ETCD_CLIENT}", f"--listen-peer-urls={ETCD_PEER}",
-        f"--initial-advertise-peer-urls={ETCD_PEER}", f"--initial-cluster=default={ETCD_PEER}",
-        "--unsafe-no-fsync", "--log-level=warn",
-    ])
+    processes.start(
+        "etcd",
+        [
+            tools.binary("etcd"),
+            f"--data-dir={state_dir() / 'etcd'}",
+            f"--listen-client-urls={ETCD_CLIENT}",
+            f"--advertise-client-urls={ETCD_CLIENT}",
+            f"--listen-peer-urls={ETCD_PEER}",
+            f"--initial-advertise-peer-urls={ETCD_PEER}",
+            f"--initial-cluster=default={ETCD_PEER}",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+        ],
+    )
     processes.start("kube-apiserver", [tools.binary("kube-apiserver"), *api_server_flags()])
     wait_for("the API server", lambda: _up("kube-apiserver", "etcd") and healthy("/readyz"), timeout=60)
 
@@ -31,18 +39,27 @@ def start_api() -> None:
 def api_server_flags() -> list[str]:
     """The API server's command line."""
     flags = {
-        "etcd-servers": ETCD_CLIENT, "bind-address": HOST_IP, "advertise-address": HOST_IP, "secure-port": "6443",
-        "client-ca-file": pki.path("ca.crt"), "tls-cert-file": pki.path("apiserver.crt"),
-        "tls-private-key-file": pki.path("apiserver.key"), "service-account-key-file": pki.path("sa.pub"),
+        "etcd-servers": ETCD_CLIENT,
+        "bind-address": HOST_IP,
+        "advertise-address": HOST_IP,
+        "secure-port": "6443",
+        "client-ca-file": pki.path("ca.crt"),
+        "tls-cert-file": pki.path("apiserver.crt"),
+        "tls-private-key-file": pki.path("apiserver.key"),
+        "service-account-key-file": pki.path("sa.pub"),
         "service-account-signing-key-file": pki.path("sa.key"),
-        "service-account-issuer": "https://kubernetes.default.svc", "service-cluster-ip-range": SERVICE_CIDR,
-        "authorization-mode": "Node,RBAC", "enable-admission-plugins": "NodeRestriction",
+        "service-account-issuer": "https://kubernetes.default.svc",
+        "service-cluster-ip-range": SERVICE_CIDR,
+        "authorization-mode": "Node,RBAC",
+        "enable-admission-plugins": "NodeRestriction",
         # Webhooks are reached at pod addresses, so that the host needs no kube-proxy.
         "enable-aggregator-routing": "true",
-        "kubelet-client-certificate": pki.path("admin.crt"), "kubelet-client-key": pki.path("admin.key"),
+        "kubelet-client-certificate": pki.path("admin.crt"),
+        "kubelet-client-key": pki.path("admin.key"),
         "kubelet-certificate-authority": pki.path("ca.crt"),
         "kubelet-preferred-address-types": "InternalIP",  # node names resolve nowhere
-        "allow-privileged": "true", "profiling": "false",
+        "allow-privileged": "true",
+        "profiling": "false",
     }
     return [f"--{name}={value}" for name, value in flags.items()]
 
@@ -52,17 +69,31 @@ def start_controllers() -> None:
     folder = state_dir() / "conf"
     for name in ("controller-manager", "scheduler"):
         pki.write_kubeconfig(folder / f"{name}.conf", name)
-    processes.start("kube-controller-manager", [
-        tools.binary("kube-controller-manager"), f"--kubeconfig={folder / 'controller-manager.conf'}",
-        f"--cluster-cidr={POD_CIDR}", "--allocate-node-cidrs=false", "--leader-elect=false",
-        "--bind-address=127.0.0.1", f"--service-account-private-key-file={pki.path('sa.key')}",
-        f"--root-ca-file={pki.path('ca.crt')}", "--use-service-account-credentials=true",
-        f"--cluster-signing-cert-file={pki.path('ca.crt')}", f"--cluster-signing-key-file={pki.path('ca.key')}",
-    ])
-    processes.start("kube-scheduler", [
-        tools.binary("kube-scheduler"), f"--kubeconfig={folder / 'scheduler.conf'}", "--leader-elect=false",
-        "--bind-address=127.0.0.1",
-    ])
+    processes.start(
+        "kube-controller-manager",
+        [
+            tools.binary("kube-controller-manager"),
+            f"--kubeconfig={folder / 'controller-manager.conf'}",
+            f"--cluster-cidr={POD_CIDR}",
+            "--allocate-node-cidrs=false",
+            "--leader-elect=false",
+            f"--bind-address={HOST_IP}",
+            f"--service-account-private-key-file={pki.path('sa.key')}",
+            f"--root-ca-file={pki.path('ca.crt')}",
+            "--use-service-account-credentials=true",
+            f"--cluster-signing-cert-file={pki.path('ca.crt')}",
+            f"--cluster-signing-key-file={pki.path('ca.key')}",
+        ],
+    )
+    processes.start(
+        "kube-scheduler",
+        [
+            tools.binary("kube-scheduler"),
+            f"--kubeconfig={folder / 'scheduler.conf'}",
+            "--leader-elect=false",
+            f"--bind-address={HOST_IP}",
+        ],
+    )
 
 
 def _up(*names: str) -> bool:
@@ -70,8 +101,10 @@ def _up(*names: str) -> bool:
     known = processes.recorded()
     for name in names:
         if not processes.alive(known.get(name)):
-            raise Missing(f"{name} ended at its start; the end of {processes.log_path(name)}:\n"
-                          f"{processes.last_words(name)}")
+            raise Missing(
+                f"{name} ended at its start; the end of {processes.log_path(name)}:\n"
+                f"{processes.last_words(name)}"
+            )
     return True
 
 
@@ -83,7 +116,9 @@ def _context() -> ssl.SSLContext:
 
 def get(path: str, timeout: float = 5.0) -> Any:
     """GET an API path as administrator: the decoded JSON, or the text where it is none; raises OSError."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_context()))
+    opener = urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=_context())
+    )
     with opener.open(API_SERVER + path, timeout=timeout) as response:
         body = response.read().decode()
     try:
@@ -117,4 +152,6 @@ def condition(item: dict[str, Any], kind: str) -> bool:
 
 def kubectl(*argv: str | Path, stdin: str | None = None, check: bool = True) -> str:
     """Run the built kubectl on the cluster; its output."""
-    return run([tools.binary("kubectl"), f"--kubeconfig={kubeconfig()}", *argv], stdin=stdin, check=check).stdout
+    return run(
+        [tools.binary("kubectl"), f"--kubeconfig={kubeconfig()}", *argv], stdin=stdin, check=check
+    ).stdout

@@ -44,7 +44,11 @@ def copies(text: str) -> list[Copy]:
             continue
         words = rest.split()
         flags = [item for item in words if item.startswith("--")]
-        paths = json.loads(" ".join(words[len(flags):])) if words[len(flags)].startswith("[") else words[len(flags):]
+        paths = (
+            json.loads(" ".join(words[len(flags) :]))
+            if words[len(flags)].startswith("[")
+            else words[len(flags) :]
+        )
         origin = next((flag.partition("=")[2] for flag in flags if flag.startswith("--from=")), "")
         found.append(Copy(tuple(paths[:-1]), origin))
     return found

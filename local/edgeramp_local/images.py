@@ -50,7 +50,9 @@ def _base_packages() -> list[str]:
 
 def base_key() -> str:
     """What identifies the Debian base: suite, packages, processor."""
-    return hashlib.sha256(json.dumps([BASE_SUITE, _base_packages(), platform.machine()]).encode()).hexdigest()[:12]
+    return hashlib.sha256(
+        json.dumps([BASE_SUITE, _base_packages(), platform.machine()]).encode()
+    ).hexdigest()[:12]
 
 
 def base_ref() -> str:
@@ -102,11 +104,24 @@ def _build_and_push(name: str, target: str) -> None:
     say(f"building image {name} …")
     log = state_dir() / "log" / f"image-{name}.log"
     with _staged_tools(text) as staged, _mounts() as mounts:
-        argv = [*buildah(), "bud", "--layers", "--pull-never", "--timestamp", "0", "--build-context", f"tools={staged}"]
+        argv = [
+            *buildah(),
+            "bud",
+            "--layers",
+            "--pull-never",
+            "--timestamp",
+            "0",
+            "--build-context",
+            f"tools={staged}",
+        ]
         argv += ["--build-arg", f"BASE_IMAGE={base_ref()}"] if dockerfiles.uses_base(text) else []
         argv += [word for mount in mounts for word in ("-v", mount)]
-        stream([*argv, "-f", dockerfile(name), "-t", f"localhost/{target}", REPO], log=log, env=_BUILDAH_ENV,
-               prefix=f"{name}: ")
+        stream(
+            [*argv, "-f", dockerfile(name), "-t", f"localhost/{target}", REPO],
+            log=log,
+            env=_BUILDAH_ENV,
+            prefix=f"{name}: ",
+        )
     built = time.monotonic()
     push = ["push", "--tls-verify=false", "--disable-compression", f"localhost/{target}"]
     run([*buildah(), *push, f"docker://{REGISTRY}/{target}"], env=_BUILDAH_ENV)
@@ -121,35 +136,58 @@ def buildah() -> list[str]:
 
 def ensure_base() -> None:
     """Make the Debian base with mmdebstrap from the machine's own apt sources, once."""
-    if run([*buildah(), "inspect", "--type", "image", base_ref()], env=_BUILDAH_ENV, check=False).returncode == 0:
+    if (
+        run([*buildah(), "inspect", "--type", "image", base_ref()], env=_BUILDAH_ENV, check=False).returncode
+        == 0
+    ):
         return
     prereqs.require_root("making the Debian base image")
     say(f"making the Debian {BASE_SUITE} base image …")
     began = time.monotonic()
     with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
         tar = Path(scratch) / "base.tar"
-        argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(_base_packages())}", BASE_SUITE, tar, "-"]
-        run(argv, stdin=debian_sources(Path("/etc/apt")), env={"SOURCE_DATE_EPOCH": "0"})
+        argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(_base_packages())}", BASE_SUITE]
+        run([*argv, tar, "-"], stdin=debian_sources(Path("/etc/apt")), env={"SOURCE_DATE_EPOCH": "0"})
         (Path(scratch) / "Dockerfile").write_text('FROM scratch\nADD base.tar /\nCMD ["python3"]\n')
-        run([*buildah(), "bud", "--timestamp", "0", "-t", base_ref(), "-t", "localhost/edgeramp-base:latest", scratch],
-            env=_BUILDAH_ENV)
+        run(
+            [
+                *buildah(),
+                "bud",
+                "--timestamp",
+                "0",
+                "-t",
+                base_ref(),
+                "-t",
+                "localhost/edgeramp-base:latest",
+                scratch,
+            ],
+            env=_BUILDAH_ENV,
+        )
     say(f"base image ready in {time.monotonic() - began:.0f} s")
 
 
 def debian_sources(folder: Path) -> str:
     """The machine's apt sources for the suite of the base, comments and other vendors' archives left out."""
-    stanzas = [stanza for path in sorted(folder.glob("sources.list.d/*.sources"))
-               for stanza in path.read_text().split("\n\n")]
-    kept = ["\n".join(line for line in stanza.splitlines() if not line.startswith("#"))
-            for stanza in stanzas if any(line.startswith("Suites:") and BASE_SUITE in line for line in stanza.splitlines())]
+    stanzas = [
+        stanza
+        for path in sorted(folder.glob("sources.list.d/*.sources"))
+        for stanza in path.read_text().split("\n\n")
+    ]
+    kept = [
+        "\n".join(line for line in stanza.splitlines() if not line.startswith("#"))
+        for stanza in stanzas
+        if any(line.startswith("Suites:") and BASE_SUITE in line for line in stanza.splitlines())
+    ]
     if kept:
         return "\n\n".join(kept) + "\n"
     files = [folder / "sources.list", *sorted(folder.glob("sources.list.d/*.list"))]
     lines = [line for path in files if path.exists() for line in path.read_text().splitlines()]
     kept = [line for line in lines if line.startswith("deb ") and f" {BASE_SUITE}" in line]
     if not kept:
-        raise Missing(f"this machine has no apt sources for Debian {BASE_SUITE}, from which the base image is made: "
-                      f"add one to {folder}/sources.list.d, or start Docker or Podman")
+        raise Missing(
+            f"this machine has no apt sources for Debian {BASE_SUITE}, from which the base image is made: "
+            f"add one to {folder}/sources.list.d, or start Docker or Podman"
+        )
     return "\n".join(kept) + "\n"
 
 
@@ -186,7 +224,9 @@ def _mounts() -> Iterator[list[str]]:
 
 def _pip_config() -> list[str]:
     """pip's settings on this machine, from its files and its environment variables."""
-    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=False
+    )
     return done.stdout.splitlines()
 
 
@@ -198,7 +238,11 @@ def pip_settings(listing: Sequence[str]) -> str:
         section, _, key = name.rpartition(".")
         if separator and section in ("global", "install", "download", ":env:"):
             values[key] = str(ast.literal_eval(value))
-    values |= {"cache-dir": "/var/cache/edgeramp-pip", "root-user-action": "ignore", "disable-pip-version-check": "1"}
+    values |= {
+        "cache-dir": "/var/cache/edgeramp-pip",
+        "root-user-action": "ignore",
+        "disable-pip-version-check": "1",
+    }
     body = "\n".join(f"{key} = {value}".replace("\n", "\n    ") for key, value in sorted(values.items()))
     return f"[global]\n{body}\n"
 
@@ -216,7 +260,7 @@ def known() -> dict[str, str]:
 
 
 def _write_map(refs: dict[str, str]) -> None:
-    merged = {**known(), **refs}
+    merged = {name: ref for name, ref in {**known(), **refs}.items() if name in names()}
     write_atomic(state_dir() / "images.json", json.dumps(merged, indent=1, sort_keys=True) + "\n")
     values = {"images": {name: ref for name, ref in sorted(merged.items()) if name not in SYSTEM}}
     write_atomic(state_dir() / "images-values.yaml", json.dumps(values, indent=1) + "\n")  # JSON is YAML

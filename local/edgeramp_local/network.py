@@ -28,8 +28,13 @@ def up_node(node: NodeSpec) -> None:
     run(["ip", "netns", "add", node.name])
     run(["ip", "link", "add", node.veth, "type", "veth", "peer", "name", "eth0", "netns", node.name])
     run(["ip", "link", "set", node.veth, "master", BRIDGE, "up"])
-    inside = [f"addr add {node.ip}/24 dev eth0", "link set eth0 up", "link set lo up",
-              f"route add {SERVICE_CIDR} via {HOST_IP}", "route add unreachable default"]
+    inside = [
+        f"addr add {node.ip}/24 dev eth0",
+        "link set eth0 up",
+        "link set lo up",
+        f"route add {SERVICE_CIDR} via {HOST_IP}",
+        "route add unreachable default",
+    ]
     inside += [f"route add {other.pod_cidr} via {other.ip}" for other in NODES if other != node]
     run(["ip", "-n", node.name, "-batch", "-"], stdin="\n".join(inside) + "\n")
     run(["ip", "route", "replace", node.pod_cidr, "via", node.ip])
@@ -44,9 +49,18 @@ def in_netns(node: NodeSpec, *argv: str) -> list[str]:
 def cni_config(node: NodeSpec) -> str:
     """The node's CNI configuration: a bridge per node with addresses from its pod range."""
     ipam = {"type": "host-local", "ranges": [[{"subnet": node.pod_cidr}]], "routes": [{"dst": "0.0.0.0/0"}]}
-    bridge = {"type": "bridge", "bridge": "cni0", "isGateway": True, "ipMasq": False, "hairpinMode": True, "ipam": ipam}
+    bridge = {
+        "type": "bridge",
+        "bridge": "cni0",
+        "isGateway": True,
+        "ipMasq": False,
+        "hairpinMode": True,
+        "ipam": ipam,
+    }
     portmap = {"type": "portmap", "capabilities": {"portMappings": True}}
-    return json.dumps({"cniVersion": "1.0.0", "name": "edgeramp-pods", "plugins": [bridge, portmap]}, indent=1)
+    return json.dumps(
+        {"cniVersion": "1.0.0", "name": "edgeramp-pods", "plugins": [bridge, portmap]}, indent=1
+    )
 
 
 def down() -> None:
@@ -60,8 +74,12 @@ def down() -> None:
 
 def leftovers() -> list[str]:
     """Links, namespaces and routes of ours that exist."""
-    found = [f"link {name}" for name in (BRIDGE, *(node.veth for node in NODES)) if Path(f"/sys/class/net/{name}").exists()]
+    found = [
+        f"link {name}"
+        for name in (BRIDGE, *(node.veth for node in NODES))
+        if Path(f"/sys/class/net/{name}").exists()
+    ]
     found += [f"network namespace {node.name}" for node in NODES if (NETNS / node.name).exists()]
     routes = run(["ip", "route"], check=False).stdout.splitlines()
-    prefixes = tuple(node.pod_cidr for node in NODES) + (HOST_CIDR.replace(".1/24", ".0/24"),)
+    prefixes = (*(node.pod_cidr for node in NODES), HOST_CIDR.replace(".1/24", ".0/24"))
     return found + [f"route {line.strip()}" for line in routes if line.startswith(prefixes)]

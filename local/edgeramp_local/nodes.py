@@ -22,8 +22,14 @@ from .shell import Missing, run, say, wait_for
 
 SOCKET = "/run/containerd/containerd.sock"
 # Folders that every node has for itself, at the same path in each node as on a real one.
-PRIVATE = ("/var/lib/kubelet", "/var/lib/containerd", "/var/lib/cni", "/var/log/pods", "/var/log/containers",
-           "/opt/local-path-provisioner")
+PRIVATE = (
+    "/var/lib/kubelet",
+    "/var/lib/containerd",
+    "/var/lib/cni",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/opt/local-path-provisioner",
+)
 VOLATILE = ("/run/containerd", "/run/netns")
 PARTS = ("init", "containerd", "kubelet", "kube-proxy")
 
@@ -47,19 +53,40 @@ def _start(node: NodeSpec, pause_image: str, machine: dict[str, str]) -> None:
     _prepare_store(node)
     _start_init(node)
     enter = [*enter_argv(node), "/usr/bin/env", f"PATH={tools.path_with_tools()}"]
-    processes.start(component(node, "containerd"), [*enter, tools.binary("containerd"), "-c", _conf(node) / "containerd.toml"])
-    wait_for(f"containerd of {node.name}", lambda: _alive(node, "containerd") and _inside(node, SOCKET).exists(), 30)
+    processes.start(
+        component(node, "containerd"),
+        [*enter, tools.binary("containerd"), "-c", _conf(node) / "containerd.toml"],
+    )
+    wait_for(
+        f"containerd of {node.name}",
+        lambda: _alive(node, "containerd") and _inside(node, SOCKET).exists(),
+        30,
+    )
     labels = ",".join(f"{name}={value}" for name, value in sorted(node_labels(node, machine).items()))
-    processes.start(component(node, "kubelet"), [
-        *enter, tools.binary("kubelet"), f"--kubeconfig={_conf(node) / 'kubelet.conf'}",
-        f"--config={_conf(node) / 'kubelet.yaml'}", f"--hostname-override={node.name}", f"--node-ip={node.ip}",
-        f"--node-labels={labels}",
-    ])
-    processes.start(component(node, "kube-proxy"), [
-        *enter, tools.binary("kube-proxy"), f"--kubeconfig={_conf(node) / 'kube-proxy.conf'}",
-        f"--cluster-cidr={POD_CIDR}", "--proxy-mode=nftables", f"--hostname-override={node.name}",
-        "--conntrack-max-per-core=0",
-    ])
+    processes.start(
+        component(node, "kubelet"),
+        [
+            *enter,
+            tools.binary("kubelet"),
+            f"--kubeconfig={_conf(node) / 'kubelet.conf'}",
+            f"--config={_conf(node) / 'kubelet.yaml'}",
+            f"--hostname-override={node.name}",
+            f"--node-ip={node.ip}",
+            f"--node-labels={labels}",
+        ],
+    )
+    processes.start(
+        component(node, "kube-proxy"),
+        [
+            *enter,
+            tools.binary("kube-proxy"),
+            f"--kubeconfig={_conf(node) / 'kube-proxy.conf'}",
+            f"--cluster-cidr={POD_CIDR}",
+            "--proxy-mode=nftables",
+            f"--hostname-override={node.name}",
+            "--conntrack-max-per-core=0",
+        ],
+    )
 
 
 def _conf(node: NodeSpec) -> Path:
@@ -92,11 +119,28 @@ def _start_init(node: NodeSpec) -> None:
     script.write_text(init_script(node))
     for path in PRIVATE:
         (node.home / path.strip("/").replace("/", "-")).mkdir(parents=True, exist_ok=True)
-    processes.start(component(node, "init"), network.in_netns(
-        node, "unshare", "--mount", "--pid", "--uts", "--ipc", "--fork", "--kill-child", "--mount-proc",
-        "--propagation", "private", "/bin/sh", str(script),
-    ))
-    wait_for(f"the namespaces of {node.name}", lambda: _alive(node, "init") and _inside(node, "/run/containerd/here").exists(), 20)
+    processes.start(
+        component(node, "init"),
+        network.in_netns(
+            node,
+            "unshare",
+            "--mount",
+            "--pid",
+            "--uts",
+            "--ipc",
+            "--fork",
+            "--kill-child",
+            "--mount-proc",
+            "--propagation",
+            "private",
+            "/bin/sh",
+            str(script),
+        ),
+    )
+    here = "/run/containerd/here"
+    wait_for(
+        f"the namespaces of {node.name}", lambda: _alive(node, "init") and _inside(node, here).exists(), 20
+    )
 
 
 def init_script(node: NodeSpec) -> str:
@@ -105,8 +149,10 @@ def init_script(node: NodeSpec) -> str:
     lines = ["set -eu", f"hostname {q(node.name)}"]
     # Mounts of image builds must not be held open by the node's copy of the mount table.
     keep_out = f"{cache_dir()}/containers"
-    lines.append(f"awk -v top={q(keep_out)} 'index($2, top) == 1 {{print $2}}' /proc/self/mounts | sort -r "
-                 "| while read -r at; do umount -l \"$at\" || true; done")
+    lines.append(
+        f"awk -v top={q(keep_out)} 'index($2, top) == 1 {{print $2}}' /proc/self/mounts | sort -r "
+        '| while read -r at; do umount -l "$at" || true; done'
+    )
     lines.append("mount --make-rshared /")
     for path in PRIVATE:
         lines.append(f"mount --bind {q(str(node.home / path.strip('/').replace('/', '-')))} {path}")
@@ -139,13 +185,17 @@ def _inside(node: NodeSpec, path: str) -> Path:
 def _alive(node: NodeSpec, part: str) -> bool:
     name = component(node, part)
     if not processes.alive(processes.recorded().get(name)):
-        raise Missing(f"{name} ended at its start; the end of {processes.log_path(name)}:\n{processes.last_words(name)}")
+        raise Missing(
+            f"{name} ended at its start; the end of {processes.log_path(name)}:\n{processes.last_words(name)}"
+        )
     return True
 
 
 def ctr(node: NodeSpec, *argv: str, check: bool = True) -> str:
     """Run `ctr` on the node's containerd in the kubelet's namespace."""
-    return run([*enter_argv(node), tools.binary("ctr"), "-a", SOCKET, "-n", "k8s.io", *argv], check=check).stdout
+    return run(
+        [*enter_argv(node), tools.binary("ctr"), "-a", SOCKET, "-n", "k8s.io", *argv], check=check
+    ).stdout
 
 
 def _write_config(node: NodeSpec, pause_image: str) -> None:
@@ -174,18 +224,18 @@ disabled_plugins = ["io.containerd.nri.v1.nri", "io.containerd.internal.v1.opt"]
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
   sandbox = "{pause_image}"
 [plugins.'io.containerd.cri.v1.images'.registry]
-  config_path = "{_conf(node) / 'registry'}"
+  config_path = "{_conf(node) / "registry"}"
 [plugins.'io.containerd.cri.v1.runtime']
   restrict_oom_score_adj = true
 [plugins.'io.containerd.cri.v1.runtime'.cni]
   bin_dirs = ["/usr/lib/cni"]
-  conf_dir = "{_conf(node) / 'cni'}"
+  conf_dir = "{_conf(node) / "cni"}"
 [plugins.'io.containerd.cri.v1.runtime'.containerd]
   default_runtime_name = "runc"
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
   runtime_type = "io.containerd.runc.v2"
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
-  BinaryName = "{tools.binary('runc')}"
+  BinaryName = "{tools.binary("runc")}"
   SystemdCgroup = false
 """
 
@@ -199,10 +249,10 @@ kind: KubeletConfiguration
 authentication:
   anonymous: {{enabled: false}}
   webhook: {{enabled: true}}
-  x509: {{clientCAFile: "{pki.path('ca.crt')}"}}
+  x509: {{clientCAFile: "{pki.path("ca.crt")}"}}
 authorization: {{mode: Webhook}}
-tlsCertFile: "{pki.path(f'{node.name}.crt')}"
-tlsPrivateKeyFile: "{pki.path(f'{node.name}.key')}"
+tlsCertFile: "{pki.path(f"{node.name}.crt")}"
+tlsPrivateKeyFile: "{pki.path(f"{node.name}.key")}"
 cgroupDriver: cgroupfs
 cgroupRoot: /{node.name}
 failCgroupV1: false
@@ -254,7 +304,9 @@ def _drop_containers(node: NodeSpec) -> None:
             if not _names(node, "containers") and not _names(node, "sandboxes"):
                 _clean_marker(node).touch()
                 return
-        say(f"{node.name}: containers stay in its store, so that its images are pulled anew at the next start")
+        say(
+            f"{node.name}: containers stay in its store, so that its images are pulled anew at the next start"
+        )
     except Missing as error:
         say(f"{node.name}: its images are pulled anew at the next start: {error}")
 

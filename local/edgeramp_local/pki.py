@@ -11,8 +11,13 @@ from .config import API_SERVER, HOST_IP, KUBERNETES_IP, NODES, kubeconfig, state
 from .shell import run, write_atomic
 
 _CURVE = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-_SERVICE_NAMES = ("kubernetes", "kubernetes.default", "kubernetes.default.svc",
-                  "kubernetes.default.svc.cluster.local", "localhost")
+_SERVICE_NAMES = (
+    "kubernetes",
+    "kubernetes.default",
+    "kubernetes.default.svc",
+    "kubernetes.default.svc.cluster.local",
+    "localhost",
+)
 
 
 @dataclass(frozen=True)
@@ -27,7 +32,9 @@ class Identity:
 def identities() -> tuple[Identity, ...]:
     """Every certificate of the cluster; the subjects are those that Kubernetes' built-in RBAC knows."""
     nodes = (
-        Identity(node.name, f"/O=system:nodes/CN=system:node:{node.name}", (f"DNS:{node.name}", f"IP:{node.ip}"))
+        Identity(
+            node.name, f"/O=system:nodes/CN=system:node:{node.name}", (f"DNS:{node.name}", f"IP:{node.ip}")
+        )
         for node in NODES
     )
     server = tuple(f"DNS:{name}" for name in _SERVICE_NAMES)
@@ -53,8 +60,22 @@ def path(name: str) -> Path:
 def create() -> None:
     """Make the authority, all certificates and the service account key, in parallel."""
     folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-    run(["openssl", "req", "-x509", *_CURVE, "-keyout", path("ca.key"), "-out", path("ca.crt"),
-         "-subj", "/CN=edgeramp-local", "-days", "3650"])
+    run(
+        [
+            "openssl",
+            "req",
+            "-x509",
+            *_CURVE,
+            "-keyout",
+            path("ca.key"),
+            "-out",
+            path("ca.crt"),
+            "-subj",
+            "/CN=edgeramp-local",
+            "-days",
+            "3650",
+        ]
+    )
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(_issue, identities()))
     run(["openssl", "genrsa", "-out", path("sa.key"), "2048"])
@@ -71,8 +92,27 @@ def _issue(identity: Identity) -> None:
     extfile = path(f"{identity.name}.ext")
     extfile.write_text(extensions)
     serial = str(1 + [other.name for other in identities()].index(identity.name))
-    run(["openssl", "x509", "-req", "-in", request, "-CA", path("ca.crt"), "-CAkey", path("ca.key"), "-set_serial",
-         serial, "-days", "3650", "-out", path(f"{identity.name}.crt"), "-extfile", extfile])
+    run(
+        [
+            "openssl",
+            "x509",
+            "-req",
+            "-in",
+            request,
+            "-CA",
+            path("ca.crt"),
+            "-CAkey",
+            path("ca.key"),
+            "-set_serial",
+            serial,
+            "-days",
+            "3650",
+            "-out",
+            path(f"{identity.name}.crt"),
+            "-extfile",
+            extfile,
+        ]
+    )
 
 
 def write_kubeconfig(target: Path, identity: str) -> None:
@@ -81,7 +121,9 @@ def write_kubeconfig(target: Path, identity: str) -> None:
     def data(name: str) -> str:
         return base64.b64encode(path(name).read_bytes()).decode()
 
-    write_atomic(target, f"""\
+    write_atomic(
+        target,
+        f"""\
 apiVersion: v1
 kind: Config
 clusters:
@@ -94,4 +136,6 @@ contexts:
 - name: edgeramp
   context: {{cluster: edgeramp, user: {identity}}}
 current-context: edgeramp
-""", mode=0o600)
+""",
+        mode=0o600,
+    )

@@ -44,14 +44,18 @@ def find(command: str) -> str | None:
 def require_root(what: str) -> None:
     """Raise Missing unless this process is root."""
     if os.geteuid() != 0:
-        raise Missing(f"{what} makes network namespaces, mounts and cgroups and needs root: run it with sudo -E")
+        raise Missing(
+            f"{what} makes network namespaces, mounts and cgroups and needs root: run it with sudo -E"
+        )
 
 
 def require_linux() -> None:
     """Raise Missing on a system or processor that the local cluster cannot run on."""
     if sys.platform != "linux" or platform.machine() not in ("x86_64", "aarch64"):
-        raise Missing(f"the local cluster needs Linux on x86-64 or arm64, not {sys.platform} on "
-                      f"{platform.machine()}: start Docker or Podman, then kind is used instead")
+        raise Missing(
+            f"the local cluster needs Linux on x86-64 or arm64, not {sys.platform} on "
+            f"{platform.machine()}: start Docker or Podman, then kind is used instead"
+        )
 
 
 def ensure_packages(wanted: dict[str, str]) -> None:
@@ -63,8 +67,10 @@ def ensure_packages(wanted: dict[str, str]) -> None:
         return
     words = " ".join(packages)
     if find("apt-get") is None:
-        raise Missing(f"missing: {words} (Debian's names). There is no apt-get here: install them with your "
-                      "system's package manager")
+        raise Missing(
+            f"missing: {words} (Debian's names). There is no apt-get here: install them with your "
+            "system's package manager"
+        )
     require_root(f"installing {words}")
     say(f"installing Debian packages: {words} …")
     env = {"DEBIAN_FRONTEND": "noninteractive"}
@@ -112,8 +118,10 @@ def cgroup_version(root: Path = Path("/sys/fs/cgroup")) -> int:
         return 2
     absent = [name for name in ("cpu", "memory", "pids") if not (root / name).is_dir()]
     if absent:
-        raise Missing(f"no cgroup controllers {', '.join(absent)} under {root}: mount cgroups (on a container, "
-                      "start it with --privileged --cgroupns=host)")
+        raise Missing(
+            f"no cgroup controllers {', '.join(absent)} under {root}: mount cgroups (on a container, "
+            "start it with --privileged --cgroupns=host)"
+        )
     return 1
 
 

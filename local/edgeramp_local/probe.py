@@ -14,24 +14,71 @@ from .config import NodeSpec
 PREFIX = "feature.node.kubernetes.io/"
 
 X86_FEATURES = {
-    "adx": "ADX", "aes": "AESNI", "amx_bf16": "AMXBF16", "amx_fp16": "AMXFP16", "amx_int8": "AMXINT8",
-    "amx_tile": "AMXTILE", "avx": "AVX", "avx2": "AVX2", "avx512_4fmaps": "AVX5124FMAPS",
-    "avx512_4vnniw": "AVX5124VNNIW", "avx512_bf16": "AVX512BF16", "avx512_bitalg": "AVX512BITALG",
-    "avx512_fp16": "AVX512FP16", "avx512_vbmi2": "AVX512VBMI2", "avx512_vnni": "AVX512VNNI",
-    "avx512_vp2intersect": "AVX512VP2INTERSECT", "avx512_vpopcntdq": "AVX512VPOPCNTDQ", "avx512bw": "AVX512BW",
-    "avx512cd": "AVX512CD", "avx512dq": "AVX512DQ", "avx512er": "AVX512ER", "avx512f": "AVX512F",
-    "avx512ifma": "AVX512IFMA", "avx512pf": "AVX512PF", "avx512vbmi": "AVX512VBMI", "avx512vl": "AVX512VL",
-    "avx_ifma": "AVXIFMA", "avx_ne_convert": "AVXNECONVERT", "avx_vnni": "AVXVNNI",
-    "avx_vnni_int8": "AVXVNNIINT8", "cldemote": "CLDEMOTE", "fma": "FMA3", "fma4": "FMA4", "fsrm": "FSRM",
-    "gfni": "GFNI", "hypervisor": "HYPERVISOR", "movbe": "MOVBE", "movdir64b": "MOVDIR64B",
-    "movdiri": "MOVDIRI", "serialize": "SERIALIZE", "sha_ni": "SHA", "sse4a": "SSE4A", "vaes": "VAES",
-    "vpclmulqdq": "VPCLMULQDQ", "waitpkg": "WAITPKG", "xsave": "XSAVE", "xsavec": "XSAVEC",
-    "xsaveopt": "XSAVEOPT", "xsaves": "XSAVES",
+    "adx": "ADX",
+    "aes": "AESNI",
+    "amx_bf16": "AMXBF16",
+    "amx_fp16": "AMXFP16",
+    "amx_int8": "AMXINT8",
+    "amx_tile": "AMXTILE",
+    "avx": "AVX",
+    "avx2": "AVX2",
+    "avx512_4fmaps": "AVX5124FMAPS",
+    "avx512_4vnniw": "AVX5124VNNIW",
+    "avx512_bf16": "AVX512BF16",
+    "avx512_bitalg": "AVX512BITALG",
+    "avx512_fp16": "AVX512FP16",
+    "avx512_vbmi2": "AVX512VBMI2",
+    "avx512_vnni": "AVX512VNNI",
+    "avx512_vp2intersect": "AVX512VP2INTERSECT",
+    "avx512_vpopcntdq": "AVX512VPOPCNTDQ",
+    "avx512bw": "AVX512BW",
+    "avx512cd": "AVX512CD",
+    "avx512dq": "AVX512DQ",
+    "avx512er": "AVX512ER",
+    "avx512f": "AVX512F",
+    "avx512ifma": "AVX512IFMA",
+    "avx512pf": "AVX512PF",
+    "avx512vbmi": "AVX512VBMI",
+    "avx512vl": "AVX512VL",
+    "avx_ifma": "AVXIFMA",
+    "avx_ne_convert": "AVXNECONVERT",
+    "avx_vnni": "AVXVNNI",
+    "avx_vnni_int8": "AVXVNNIINT8",
+    "cldemote": "CLDEMOTE",
+    "fma": "FMA3",
+    "fma4": "FMA4",
+    "fsrm": "FSRM",
+    "gfni": "GFNI",
+    "hypervisor": "HYPERVISOR",
+    "movbe": "MOVBE",
+    "movdir64b": "MOVDIR64B",
+    "movdiri": "MOVDIRI",
+    "serialize": "SERIALIZE",
+    "sha_ni": "SHA",
+    "sse4a": "SSE4A",
+    "vaes": "VAES",
+    "vpclmulqdq": "VPCLMULQDQ",
+    "waitpkg": "WAITPKG",
+    "xsave": "XSAVE",
+    "xsavec": "XSAVEC",
+    "xsaveopt": "XSAVEOPT",
+    "xsaves": "XSAVES",
 }
 ARM_FEATURES = {
-    "aes": "AESARM", "asimd": "ASIMD", "asimddp": "ASIMDDP", "asimdhp": "ASIMDHP", "asimdrdm": "ASIMDRDM",
-    "atomics": "ATOMICS", "crc32": "CRC32", "fp": "FP", "fphp": "FPHP", "sha1": "SHA1", "sha2": "SHA2",
-    "sha3": "SHA3", "sha512": "SHA512", "sve": "SVE",
+    "aes": "AESARM",
+    "asimd": "ASIMD",
+    "asimddp": "ASIMDDP",
+    "asimdhp": "ASIMDHP",
+    "asimdrdm": "ASIMDRDM",
+    "atomics": "ATOMICS",
+    "crc32": "CRC32",
+    "fp": "FP",
+    "fphp": "FPHP",
+    "sha1": "SHA1",
+    "sha2": "SHA2",
+    "sha3": "SHA3",
+    "sha512": "SHA512",
+    "sve": "SVE",
 }
 VENDORS = {"GenuineIntel": "Intel", "AuthenticAMD": "AMD"}
 
@@ -68,7 +115,9 @@ def machine_labels(cpuinfo_text: str, kernel: str) -> dict[str, str]:
     labels = {f"{PREFIX}cpu-cpuid.{name}": "true" for name in sorted(cpu_features(cpuinfo))}
     labels.update(cpu_model(cpuinfo))
     version = kernel.split("-")[0].split(".")
-    labels[f"{PREFIX}kernel-version.full"] = "".join(c if c.isalnum() or c in "-_." else "_" for c in kernel)[:63]
+    labels[f"{PREFIX}kernel-version.full"] = "".join(c if c.isalnum() or c in "-_." else "_" for c in kernel)[
+        :63
+    ]
     labels[f"{PREFIX}kernel-version.major"] = version[0]
     labels[f"{PREFIX}kernel-version.minor"] = version[1] if len(version) > 1 else "0"
     return labels

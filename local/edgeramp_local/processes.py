@@ -70,8 +70,13 @@ def start(name: str, argv: Sequence[str | Path], env: Mapping[str, str] | None =
     _folder().mkdir(parents=True, exist_ok=True)
     with log.open("ab") as sink:
         child = subprocess.Popen(
-            [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=sink, stderr=sink,
-            env={**os.environ, **(env or {})}, start_new_session=True, cwd="/",
+            [str(word) for word in argv],
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=sink,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+            cwd="/",
         )
     record = {"pid": child.pid, "start": start_time(child.pid), "boot": boot_id()}
     write_atomic(_folder() / f"{name}.json", json.dumps(record))

@@ -15,7 +15,10 @@ from .config import REGISTRY, cache_dir, state_dir
 from .shell import Missing, say, wait_for, write_atomic
 
 NAME = "registry"
-_MANIFESTS = ("application/vnd.oci.image.manifest.v1+json", "application/vnd.docker.distribution.manifest.v2+json")
+_MANIFESTS = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
 
 
 def content() -> Path:
@@ -29,12 +32,17 @@ def ensure() -> None:
         return
     network.up_bridge()
     config = state_dir() / "conf" / "registry.yaml"
-    write_atomic(config, json.dumps({  # JSON is YAML
-        "version": "0.1",
-        "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(content())}, "delete": {"enabled": True}},
-        "http": {"addr": REGISTRY},
-    }))
+    write_atomic(
+        config,
+        json.dumps(
+            {  # JSON is YAML
+                "version": "0.1",
+                "log": {"level": "warn", "accesslog": {"disabled": True}},
+                "storage": {"filesystem": {"rootdirectory": str(content())}, "delete": {"enabled": True}},
+                "http": {"addr": REGISTRY},
+            }
+        ),
+    )
     content().mkdir(parents=True, exist_ok=True)
     processes.start(NAME, [tools.binary("docker-registry"), "serve", config])
     wait_for("the image registry", _running_and_answering, timeout=20)

@@ -41,7 +41,14 @@ def run(
     full_env = {**os.environ, **env} if env else None
     try:
         done = subprocess.run(
-            words, input=stdin, env=full_env, cwd=cwd, text=True, capture_output=True, timeout=timeout, check=False,
+            words,
+            input=stdin,
+            env=full_env,
+            cwd=cwd,
+            text=True,
+            capture_output=True,
+            timeout=timeout,
+            check=False,
             stdin=None if stdin is not None else subprocess.DEVNULL,
         )
     except FileNotFoundError as error:
@@ -52,14 +59,23 @@ def run(
     return done
 
 
-def stream(argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, prefix: str = "") -> None:
+def stream(
+    argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | None = None, prefix: str = ""
+) -> None:
     """Run a long command: its output goes to `log`, its step lines to the terminal; raises CommandFailed."""
     words = [str(word) for word in argv]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as sink, subprocess.Popen(
-        words, env={**os.environ, **(env or {})}, text=True, stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    ) as child:
+    with (
+        log.open("w") as sink,
+        subprocess.Popen(
+            words,
+            env={**os.environ, **(env or {})},
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        ) as child,
+    ):
         assert child.stdout is not None
         for line in child.stdout:
             sink.write(line)
@@ -67,7 +83,9 @@ def stream(argv: Sequence[str | Path], *, log: Path, env: Mapping[str, str] | No
                 say(f"{prefix}{line.strip()[:150]}")
     if child.returncode:
         tail = "\n".join(log.read_text().strip().splitlines()[-30:])
-        raise CommandFailed(f"`{' '.join(words)[:300]} …` failed with exit code {child.returncode} (log: {log}):\n{tail}")
+        raise CommandFailed(
+            f"`{' '.join(words)[:300]} …` failed with exit code {child.returncode} (log: {log}):\n{tail}"
+        )
 
 
 def wait_for(what: str, condition: Callable[[], object], timeout: float, interval: float = 0.1) -> None:

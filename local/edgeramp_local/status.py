@@ -25,9 +25,19 @@ class Line:
 def components() -> list[Line]:
     """Every process of the cluster, as seen now."""
     known = processes.recorded()
-    parts = [registry.NAME, *controlplane.COMPONENTS, *(nodes.component(n, p) for n in NODES for p in nodes.PARTS)]
-    return [Line(name, processes.alive(known.get(name)), f"pid {known[name].pid}" if name in known else "not started")
-            for name in parts]
+    parts = [
+        registry.NAME,
+        *controlplane.COMPONENTS,
+        *(nodes.component(n, p) for n in NODES for p in nodes.PARTS),
+    ]
+    return [
+        Line(
+            name,
+            processes.alive(known.get(name)),
+            f"pid {known[name].pid}" if name in known else "not started",
+        )
+        for name in parts
+    ]
 
 
 def running() -> bool:
@@ -45,8 +55,14 @@ def lines() -> list[Line]:
 
 def _node_lines() -> list[Line]:
     items = {item["metadata"]["name"]: item for item in controlplane.get("/api/v1/nodes")["items"]}
-    return [Line(f"node {node.name}", node.name in items and controlplane.condition(items[node.name], "Ready"),
-                 describe(items[node.name]) if node.name in items else "not registered") for node in NODES]
+    return [
+        Line(
+            f"node {node.name}",
+            node.name in items and controlplane.condition(items[node.name], "Ready"),
+            describe(items[node.name]) if node.name in items else "not registered",
+        )
+        for node in NODES
+    ]
 
 
 def describe(item: dict[str, Any]) -> str:
@@ -56,13 +72,21 @@ def describe(item: dict[str, Any]) -> str:
     address = next(entry["address"] for entry in item["status"]["addresses"] if entry["type"] == "InternalIP")
     offered = item["status"]["allocatable"]
     memory = int(offered["memory"].removesuffix("Ki")) // 2**20
-    return (f"{labels.get('edgeramp.dev/hardware-class', '?'):<11} {address}  {info['kubeletVersion']}  "
-            f"{info['containerRuntimeVersion']}  {offered['cpu']} cpu {memory} Gi  {' '.join(features)}")
+    return (
+        f"{labels.get('edgeramp.dev/hardware-class', '?'):<11} {address}  {info['kubeletVersion']}  "
+        f"{info['containerRuntimeVersion']}  {offered['cpu']} cpu {memory} Gi  {' '.join(features)}"
+    )
 
 
 def _addon_lines() -> list[Line]:
-    found = [Line(f"addon {name}", addons.available(namespace, name), namespace) for namespace, name in addons.DEPLOYMENTS]
-    return [*found, Line("gateway class eg", addons.gateway_accepted(), ", ".join(_proxies()) or "no Gateway yet")]
+    found = [
+        Line(f"addon {name}", addons.available(namespace, name), namespace)
+        for namespace, name in addons.DEPLOYMENTS
+    ]
+    return [
+        *found,
+        Line("gateway class eg", addons.gateway_accepted(), ", ".join(_proxies()) or "no Gateway yet"),
+    ]
 
 
 def _proxies() -> list[str]:
@@ -71,8 +95,11 @@ def _proxies() -> list[str]:
         items = controlplane.get("/apis/gateway.networking.k8s.io/v1/gateways")["items"]
     except OSError:
         return []
-    return [f"{item['metadata']['namespace']}/{item['metadata']['name']} at "
-            + ",".join(entry["value"] for entry in item.get("status", {}).get("addresses", [])) for item in items]
+    return [
+        f"{item['metadata']['namespace']}/{item['metadata']['name']} at "
+        + ",".join(entry["value"] for entry in item.get("status", {}).get("addresses", []))
+        for item in items
+    ]
 
 
 def table(rows: Sequence[Line]) -> str:
@@ -88,5 +115,7 @@ def all_ok(rows: Iterable[Line]) -> bool:
 
 def where() -> str:
     """How to reach the running cluster."""
-    return (f"kubeconfig {kubeconfig()} · registry {REGISTRY} · cluster DNS {DNS_IP} · services and gateways answer in "
-            f"pods and in a node's network: nsenter --net=/run/netns/{NODES[-1].name} curl …")
+    return (
+        f"kubeconfig {kubeconfig()} · registry {REGISTRY} · cluster DNS {DNS_IP} · services and gateways answer in "
+        f"pods and in a node's network: nsenter --net=/run/netns/{NODES[-1].name} curl …"
+    )

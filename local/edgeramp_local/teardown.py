@@ -13,8 +13,14 @@ from .config import NODES, state_dir
 from .shell import Missing, run, say, wait_for
 
 # The kubelet sets these for the whole machine.
-SYSCTLS = ("vm/overcommit_memory", "vm/panic_on_oom", "kernel/panic", "kernel/panic_on_oops",
-           "kernel/keys/root_maxkeys", "kernel/keys/root_maxbytes")
+SYSCTLS = (
+    "vm/overcommit_memory",
+    "vm/panic_on_oom",
+    "kernel/panic",
+    "kernel/panic_on_oops",
+    "kernel/keys/root_maxkeys",
+    "kernel/keys/root_maxbytes",
+)
 _KEPT = ("lock", "images.json", "images-values.yaml", "nodes")
 
 
@@ -47,6 +53,11 @@ def down(keep_images: bool = True) -> None:
     _restore_sysctls()
     nodes.remove_host_folders()
     _clear_state(keep_images)
+    demand_nothing_left()
+
+
+def demand_nothing_left() -> None:
+    """Raise Missing with a list of everything that a stopped cluster must not leave behind."""
     left = leftovers()
     if left:
         raise Missing("the cluster did not go away completely; still there:\n  " + "\n  ".join(left))
@@ -76,13 +87,25 @@ def strays() -> set[int]:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
-        if Path(words[0].decode(errors="replace")).name in _DAEMONS and any(marker in word for word in words[1:]):
+        if Path(words[0].decode(errors="replace")).name in _DAEMONS and any(
+            marker in word for word in words[1:]
+        ):
             found.add(pid)
     return {pid for pid in found if pid != os.getpid() and processes.start_time(pid)}
 
 
-_DAEMONS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "docker-registry", "containerd",
-            "kubelet", "kube-proxy", "nsenter", "unshare")
+_DAEMONS = (
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "docker-registry",
+    "containerd",
+    "kubelet",
+    "kube-proxy",
+    "nsenter",
+    "unshare",
+)
 
 
 def unmount(top: Path) -> None:
@@ -93,7 +116,12 @@ def unmount(top: Path) -> None:
 
 def mounts_under(top: Path) -> list[str]:
     """Mount points under a folder."""
-    points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    return mount_points(Path("/proc/mounts").read_text(), top)
+
+
+def mount_points(table: str, top: Path) -> list[str]:
+    """The mount points under `top` in a table such as /proc/mounts."""
+    points = [line.split()[1] for line in table.splitlines()]
     return [point for point in points if point.startswith(f"{top}/")]
 
 
@@ -106,14 +134,15 @@ def leftovers() -> list[str]:
 
 def _command(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")[:120].strip()
+        return (
+            Path(f"/proc/{pid}/cmdline")
+            .read_bytes()
+            .replace(b"\0", b" ")
+            .decode(errors="replace")[:120]
+            .strip()
+        )
     except OSError:
         return "(gone)"
-
-
-def crashed() -> bool:
-    """Whether something of a cluster is there although no whole cluster runs."""
-    return bool(leftovers() or processes.recorded())
 
 
 def say_down() -> None:

@@ -41,7 +41,9 @@ class GoTool:
 
     def key(self) -> str:
         """Hash of the pins, our own sources and the build flags."""
-        digest = hashlib.sha256(f"{self.packages}{self.ldflags}{self.tags}{self.keep}{platform.machine()}".encode())
+        digest = hashlib.sha256(
+            f"{self.packages}{self.ldflags}{self.tags}{self.keep}{platform.machine()}".encode()
+        )
         for path in sorted([*self.folder.glob("*.go"), *self.folder.glob("go.*")]):
             digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()[:12]
@@ -57,24 +59,41 @@ def _kubernetes_ldflags(version: str) -> str:
     return " ".join(["-s -w", *(f"-X {package}.{name}={value}" for name, value in values.items())])
 
 
-_KUBERNETES = ("kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubelet", "kube-proxy", "kubectl")
+_KUBERNETES = (
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "kubelet",
+    "kube-proxy",
+    "kubectl",
+)
 _CONTAINERD = ("containerd", "containerd-shim-runc-v2", "ctr")
 _GATEWAY = "github.com/envoyproxy/gateway"
 
 GO_TOOLS = (
     GoTool("pause", {"pause": "edgeramp.dev/local/tools/pause"}),
     GoTool("etcd", {"etcd": "go.etcd.io/etcd/server/v3"}),
-    GoTool("containerd", {name: f"github.com/containerd/containerd/v2/cmd/{name}" for name in _CONTAINERD},
-           tags="no_btrfs no_devmapper no_zfs"),
-    GoTool("kubernetes", {name: f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES},
-           ldflags=_kubernetes_ldflags(KUBERNETES_VERSION)),
+    GoTool(
+        "containerd",
+        {name: f"github.com/containerd/containerd/v2/cmd/{name}" for name in _CONTAINERD},
+        tags="no_btrfs no_devmapper no_zfs",
+    ),
+    GoTool(
+        "kubernetes",
+        {name: f"k8s.io/kubernetes/cmd/{name}" for name in _KUBERNETES},
+        ldflags=_kubernetes_ldflags(KUBERNETES_VERSION),
+    ),
     GoTool("coredns", {"coredns": "github.com/coredns/coredns"}),
     GoTool("local-path-provisioner", {"local-path-provisioner": "github.com/rancher/local-path-provisioner"}),
     GoTool("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}),
     GoTool("envoy-gateway", {"envoy-gateway": f"{_GATEWAY}/cmd/envoy-gateway"}, keep=((_GATEWAY, "charts"),)),
 )
 _BY_BINARY = {binary: tool for tool in GO_TOOLS for binary in tool.packages}
-_DEBIAN = {"docker-registry": "/usr/bin/docker-registry", "busybox": "/usr/bin/busybox", "runc": "/usr/sbin/runc"}
+_DEBIAN = {
+    "docker-registry": "/usr/bin/docker-registry",
+    "busybox": "/usr/bin/busybox",
+    "runc": "/usr/sbin/runc",
+}
 
 
 def binary(name: str) -> Path:
@@ -132,16 +151,22 @@ def _link(go: str, tool: GoTool, package: str, target: Path) -> None:
     say(f"building {target.name} ({tool.name}) from its Go module …")
     began = time.monotonic()
     partial = target.with_name(f".{target.name}.partial")
-    argv = ["nice", "-n", "5", go, "build", "-trimpath", "-ldflags", tool.ldflags, "-tags", tool.tags, "-o", partial]
-    run([*argv, package], cwd=tool.folder, env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"})
+    argv = ["nice", "-n", "5", go, "build", "-trimpath", "-ldflags", tool.ldflags, "-tags", tool.tags]
+    run(
+        [*argv, "-o", partial, package],
+        cwd=tool.folder,
+        env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"},
+    )
     partial.replace(target)
     say(f"built {target.name} in {time.monotonic() - began:.0f} s ({target.stat().st_size / 2**20:.0f} MiB)")
 
 
 def find_go() -> str:
     """The `go` command; raises Missing with advice where there is none or it is too old."""
-    advice = f"Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer is needed to build Kubernetes: unpack a Go release to " \
-             "/usr/local/go (Debian's own package is older) and put /usr/local/go/bin on the PATH"
+    advice = (
+        f"Go {GO_MINIMUM[0]}.{GO_MINIMUM[1]} or newer is needed to build Kubernetes: unpack a Go release to "
+        "/usr/local/go (Debian's own package is older) and put /usr/local/go/bin on the PATH"
+    )
     go = shutil.which("go") or shutil.which("/usr/local/go/bin/go")
     if go is None:
         raise Missing(f"no `go` command found. {advice}")

@@ -36,7 +36,10 @@ def ensure() -> Path:
         uv = _uv()
         env = index_settings()
         run([uv, "venv", "--quiet", "--python", sys.executable, target], env=env)
-        run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", target / "bin" / "python", LOCK], env=env)
+        run(
+            [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", target / "bin" / "python", LOCK],
+            env=env,
+        )
         (target / "complete").touch()
         say("the development environment is ready")
     return target
@@ -49,7 +52,9 @@ def _uv() -> Path:
         return Path(found)
     folder = cache_dir() / "uv"
     if not (folder / "bin" / "uv").exists():
-        if subprocess.run([sys.executable, "-c", "import ensurepip"], capture_output=True, check=False).returncode:
+        if subprocess.run(
+            [sys.executable, "-c", "import ensurepip"], capture_output=True, check=False
+        ).returncode:
             prereqs.ensure_packages({"ensurepip-of-this-python": "python3-venv"})
         run([sys.executable, "-m", "venv", "--clear", folder])
         run([folder / "bin" / "python", "-m", "pip", "install", "--quiet", "uv"])
@@ -58,7 +63,9 @@ def _uv() -> Path:
 
 def index_settings() -> dict[str, str]:
     """pip's index settings of this machine in uv's words, for those that uv was not told itself."""
-    done = subprocess.run([sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=False
+    )
     names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "cert": "SSL_CERT_FILE"}
     found = {}
     for line in done.stdout.splitlines():
