@@ -171,7 +171,7 @@ def test_a_slower_candidate_is_named_as_slower() -> None:
     assert end.judgement.verdict is Verdict.FAIL
     assert "candidate is slower than stable with P 0." in end.judgement.sentence
     assert "(tolerated 0.52)" in end.judgement.sentence
-    assert "of its requests take longer than" in end.judgement.sentence
+    assert "of the candidate's requests take longer than" in end.judgement.sentence
     named = {f.name: f.verdict for f in end.judgement.findings}
     assert named["latency"] is Verdict.FAIL
     assert named["errors"] is not Verdict.FAIL
@@ -184,6 +184,17 @@ def test_the_step_forward_reads_like_the_design() -> None:
         "5 % to 10 %: candidate adds less than 2 pp errors, is not slower (P 0."
     )
     assert ", needs < 0.56), after " in end.sentences[0]
+
+
+def test_a_finding_says_what_is_there_and_what_is_still_to_prove() -> None:
+    now = judge(ERRORS, fed(ERRORS, (95, 1), (5, 0), 20), 5, 25, 100.0)
+    assert now.findings[0].sentence == (
+        "0 of 100 candidate requests failed, stable 20 of 1,900; to add less than 0.8 pp is proven to 28 %"
+        " (phi 1.25 assumed)."
+    )
+    both = EvidenceConfig(batch_limit=1)
+    findings = judge(both, initial_state(both), 5, 25, 0.0).findings
+    assert findings[1].sentence == "stable's reference for latency is still being collected."
 
 
 def test_the_last_step_asks_for_the_margin_of_everybody() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgeramp.decide.evidence import ErrorsMetric, EvidenceConfig, plan
-from edgeramp.decide.evidence.planning import errors_requests, promotion_requests
+from edgeramp.decide.evidence.planning import errors_requests, promotion_requests, ramp_seconds
 
 CONFIG = EvidenceConfig(batch_limit=1)
 
@@ -13,14 +13,14 @@ CONFIG = EvidenceConfig(batch_limit=1)
 def test_the_plan_of_little_traffic() -> None:
     assert plan(CONFIG, 10, 5) == (
         "At 5 % of 10 requests/s an outage is seen in about 10s, p95 +50 % in about 2m30s,"
-        " errors 0.1→1 % in about 33m15s."
+        " errors 0.1→1 % in about 33m15s. A healthy candidate takes about 40m55s to 100 %."
     )
 
 
 def test_the_plan_of_more_traffic() -> None:
     assert plan(CONFIG, 100, 25) == (
         "At 25 % of 100 requests/s an outage is seen in about 5s, p95 +50 % in about 5s,"
-        " errors 0.1→1 % in about 1m00s."
+        " errors 0.1→1 % in about 1m00s. A healthy candidate takes about 4m10s to 100 %."
     )
 
 
@@ -34,6 +34,12 @@ def test_phi_is_as_dear_as_the_design_says(phi: float, minutes: float) -> None:
     """Errors 0.1 to 1 % at 5 % of 100 requests/s: 210 s, 23 min, 46 min."""
     requests = errors_requests(CONFIG, ErrorsMetric(), phi, 19.0, 0.001, 0.01)
     assert requests / 5.0 / 60.0 == pytest.approx(minutes, rel=0.2)
+
+
+def test_the_planned_ramp_is_as_long_as_the_designs() -> None:
+    """5, 10, 25, 50, 100 % at 100 requests/s: 220 s."""
+    config = EvidenceConfig(batch_limit=1, weights=(5, 10, 25, 50))
+    assert ramp_seconds(config, 100) == pytest.approx(220.0, rel=0.2)
 
 
 def test_every_step_takes_about_the_same_time_to_promote() -> None:

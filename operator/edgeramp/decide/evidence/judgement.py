@@ -23,7 +23,7 @@ class EvidenceReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MetricFinding:
-    """One metric: what it shows (`sentence`), what a breach would be called (`breach`), and its numbers.
+    """One metric: what it shows now (`sentence`), what is said once it is proven (`claim`) or breached (`breach`).
 
     `against` is the evidence for a breach (1 is none; 1/falseRollback decides), `proven` that the candidate is
     within the promotion margin at the next weight (`needed` decides, 0 is not required); both are wealths.
@@ -47,11 +47,12 @@ class MetricFinding:
     high: float | None = None
     slower: float | None = None
     candidate_at_weight: int = 0
+    claim: str = ""
     breach: str = ""
 
     def failed(self) -> MetricFinding:
         """The same finding as the one that decided a rollback."""
-        return replace(self, verdict=Verdict.FAIL, sentence=self.breach)
+        return replace(self, verdict=Verdict.FAIL, sentence=f"{self.breach}.")
 
 
 @dataclass(frozen=True, slots=True)

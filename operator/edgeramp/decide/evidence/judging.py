@@ -166,7 +166,8 @@ def _errors_finding(look: _Look, metric: ErrorsMetric, evidence: ErrorsEvidence,
     return MetricFinding(
         name=metric.name,
         verdict=_proof_verdict(look, proof, seen),
-        sentence=messages.errors(metric, evidence, look.next_weight),
+        sentence=messages.errors_now(metric, evidence, look.next_weight, _proof_share(look, proof)),
+        claim=messages.errors_claim(metric, look.next_weight),
         against=_exp(log),
         proven=_exp(proof or 0.0),
         needed=0.0 if proof is None else 1.0 / look.config.false_promotion,
@@ -192,7 +193,8 @@ def _latency_finding(
     return MetricFinding(
         name=metric.name,
         verdict=_proof_verdict(look, proof, seen),
-        sentence=messages.latency(metric, evidence),
+        sentence=messages.latency_now(look.config, metric, evidence, phi, _proof_share(look, proof)),
+        claim=messages.latency_claim(metric, evidence),
         against=_exp(log),
         proven=_exp(proof or 0.0),
         needed=0.0 if proof is None else 1.0 / look.config.false_promotion,
@@ -212,6 +214,10 @@ def _proof_verdict(look: _Look, proof: float | None, seen: bool) -> Verdict:
     """Pass once proven with data of this weight; a metric without a margin (None) only needs data."""
     proven = seen and (proof is None or proof >= -math.log(look.config.false_promotion))
     return Verdict.PASS if proven else Verdict.AWAITING_EVIDENCE
+
+
+def _proof_share(look: _Look, proof: float | None) -> float:
+    return messages.proof_share(proof, look.config.false_promotion)
 
 
 def _ramp_s(look: _Look) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from edgeramp.decide.evidence import errors as failure_rate
 from edgeramp.decide.evidence.config import ErrorsMetric, EvidenceConfig, LatencyMetric
 from edgeramp.decide.evidence.judgement import MetricFinding
-from edgeramp.decide.evidence.state import ErrorsEvidence, LatencyEvidence, Pair
+from edgeramp.decide.evidence.state import Dispersion, ErrorsEvidence, LatencyEvidence, Pair
 from edgeramp.values.quantities import duration
 from edgeramp.values.verdict import Verdict
 
@@ -48,7 +48,7 @@ def held(weight: int, finding: MetricFinding) -> str:
 def proven(weight: int, next_weight: int, findings: Iterable[MetricFinding], seconds: float) -> str:
     """The sentence of a step forward."""
     listed = tuple(findings)
-    said = ", ".join(f.sentence for f in listed)
+    said = ", ".join(f.claim for f in listed)
     requests = max((f.candidate_at_weight for f in listed), default=0)
     return (
         f"{weight} % to {next_weight} %: candidate {said}, after {requests:,} candidate requests in"
@@ -84,11 +84,26 @@ def out_of_time(weight: int, findings: Iterable[MetricFinding], max_duration_s: 
     )
 
 
-def errors(metric: ErrorsMetric, evidence: ErrorsEvidence, next_weight: int) -> str:
-    """What the failure rate shows while nothing is breached."""
+def errors_claim(metric: ErrorsMetric, next_weight: int) -> str:
+    """What is proven about the failure rate once it is."""
     if metric.user_budget is None:
-        return f"fails {_rates(evidence.total)}"
+        return "fails no more than is tolerated"
     return f"adds less than {points(failure_rate.margin(metric, next_weight))} errors"
+
+
+def errors_now(metric: ErrorsMetric, evidence: ErrorsEvidence, next_weight: int, proof: float) -> str:
+    """What the failure rate shows now; `proof` is the share of the needed evidence."""
+    total, phi = evidence.total, evidence.phi
+    need = ""
+    if metric.user_budget is not None:
+        need = (
+            f"; to add less than {points(failure_rate.margin(metric, next_weight))} is proven to"
+            f" {math.floor(100 * proof)} %"
+        )
+    return (
+        f"{total.candidate_bad:,} of {total.candidate:,} candidate requests failed, stable"
+        f" {total.stable_bad:,} of {total.stable:,}{need} (phi {phi.phi:.2f} {phi.source})."
+    )
 
 
 def errors_breach(
@@ -105,13 +120,28 @@ def errors_breach(
     )
 
 
-def latency(metric: LatencyMetric, evidence: LatencyEvidence) -> str:
-    """What latency shows while nothing is breached."""
+def latency_claim(metric: LatencyMetric, evidence: LatencyEvidence) -> str:
+    """What is proven about latency once it is."""
     slower = evidence.at_weight.slower
     value = "P unknown" if slower is None else f"P {slower:.2f}"
     if metric.promote_slower is None:
         return f"has latency {value}"
     return f"is not slower ({value}, needs < {metric.promote_slower:g})"
+
+
+def latency_now(
+    config: EvidenceConfig, metric: LatencyMetric, evidence: LatencyEvidence, phi: Dispersion, proof: float
+) -> str:
+    """What latency shows now; `proof` is the share of the needed evidence."""
+    slower = evidence.at_weight.slower
+    if not evidence.reference:
+        return "stable's reference for latency is still being collected."
+    if slower is None:
+        return "no latency has been counted on both tracks at this weight yet."
+    need = ""
+    if metric.promote_slower is not None:
+        need = f", below {metric.promote_slower:g} is proven to {math.floor(100 * proof)} %"
+    return f"P(slower) {slower:.2f}{need}; {_tails(config, evidence)} (phi {phi.phi:.2f} {phi.source})."
 
 
 def latency_breach(
@@ -120,14 +150,26 @@ def latency_breach(
     """Latency outside its tolerance, without a full stop."""
     if not evidence.reference or evidence.total.slower is None:
         return "candidate latency has no reference yet"
+    return (
+        f"candidate is slower than stable with P {evidence.total.slower:.2f} (tolerated {metric.slower:g});"
+        f" {_tails(config, evidence)} (tolerated {metric.tail_ratio:g}x + {points(metric.tail_add)}), after"
+        f" {evidence.total95.candidate:,} candidate requests in {duration(seconds)}"
+    )
+
+
+def proof_share(finding_proof: float | None, false_promotion: float) -> float:
+    """How much of the needed log evidence is there, 0 to 1."""
+    if finding_proof is None:
+        return 1.0
+    return min(1.0, max(0.0, finding_proof) / -math.log(false_promotion))
+
+
+def _tails(config: EvidenceConfig, evidence: LatencyEvidence) -> str:
     total = evidence.total95
     edge = config.latency_edges[min(evidence.cut95, len(config.latency_edges) - 1)]
     return (
-        f"candidate is slower than stable with P {evidence.total.slower:.2f} (tolerated {metric.slower:g}), and"
-        f" {percent(_share(total.candidate_bad, total.candidate))} of its requests take longer than"
-        f" {_time(edge)}, stable's {percent(_share(total.stable_bad, total.stable))} (tolerated"
-        f" {metric.tail_ratio:g}x + {points(metric.tail_add)}), after {total.candidate:,} candidate requests in"
-        f" {duration(seconds)}"
+        f"{percent(_share(total.candidate_bad, total.candidate))} of the candidate's requests take longer than {_time(edge)},"
+        f" stable's {percent(_share(total.stable_bad, total.stable))}"
     )
 
 

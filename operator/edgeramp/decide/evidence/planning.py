@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import NormalDist
 
 from edgeramp.decide.evidence import errors, latency
@@ -20,7 +21,7 @@ _FROM, _TO = 0.001, 0.01
 def plan(
     config: EvidenceConfig, requests_per_s: float, weight: int, history: Sequence[HistoryRow] = ()
 ) -> str:
-    """One sentence: at this weight and traffic, what would be found and after how long."""
+    """At this weight and traffic, what would be found and when; and how long a healthy ramp takes."""
     where = f"At {weight} % of {requests_per_s:g} requests/s"
     if requests_per_s <= 0 or not 0 < weight < 100:
         return f"{where} nothing can be found: both tracks need requests."
@@ -39,7 +40,8 @@ def plan(
             slow = latency_requests(config, metric, phi, odds, _SLOWER)
             found.append((_at_scrape(config, slow / per_s), "p95 +50 %"))
     parts = [f"{what} in about {duration(seconds)}" for seconds, what in sorted(found)]
-    return f"{where} {', '.join(parts)}."
+    healthy = duration(ramp_seconds(config, requests_per_s, history))
+    return f"{where} {', '.join(parts)}. A healthy candidate takes about {healthy} to 100 %."
 
 
 def errors_requests(
@@ -67,7 +69,37 @@ def latency_requests(
 def promotion_requests(metric: ErrorsMetric, target: int, stable: float) -> float:
     """Candidate requests until a healthy candidate is proven fit for `target` per cent."""
     allowed = errors.margin(metric, target)
-    return 5.0 * (allowed + 1.6 * stable) / (allowed * allowed) if allowed else math.inf
+    return 5.0 * (allowed + 1.6 * stable) / (allowed * allowed) if allowed else 0.0
+
+
+def ramp_seconds(config: EvidenceConfig, requests_per_s: float, history: Sequence[HistoryRow] = ()) -> float:
+    """How long a healthy ramp through the config's weights takes, pauses left out."""
+    steps = [*[weight for weight in config.weights if weight < 100], 100]
+    stable = errors.expected_rate((sum(row.requests for row in history), sum(row.bad for row in history)))
+    earned = seconds = 0.0
+    for weight, target in pairwise(steps):
+        per_s = requests_per_s * weight / 100.0
+        waits = [config.step_s]
+        for metric in config.metrics:
+            if isinstance(metric, ErrorsMetric):
+                needed = promotion_requests(metric, target, stable)
+                waits.append(max(needed - earned, needed / 2.0) / per_s)
+            else:
+                phi = latency.initial(config, metric, history).phi_ranks.phi
+                waits.append(_rank_proof(config, metric, phi, (100.0 - weight) / weight) / per_s)
+        every = config.scrape_interval_s
+        wait = math.ceil(max(waits) / every) * every
+        earned, seconds = earned + wait * per_s, seconds + wait
+    return seconds
+
+
+def _rank_proof(config: EvidenceConfig, metric: LatencyMetric, phi: float, odds: float) -> float:
+    """Candidate requests until an equally fast candidate is proven to be within the margin."""
+    if metric.promote_slower is None:
+        return 0.0
+    allowed = metric.promote_slower - 0.5
+    gain = allowed * allowed * 6.0 * odds / (1.0 + odds)
+    return phi * (-math.log(config.false_promotion) + 1.1) / gain
 
 
 def _needed(config: EvidenceConfig, share: float) -> float:
