@@ -23,6 +23,8 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
         if request.config.getoption("--update-golden", default=False):
             path.write_text(text)
         assert path.exists(), f"{path} is missing; write it with: pytest tests/golden --update-golden"
-        assert text == path.read_text(), f"the story has changed; read it, then: pytest {Path(__file__).parent} --update-golden"
+        assert text == path.read_text(), (
+            f"the story has changed; read it, then: pytest {Path(__file__).parent} --update-golden"
+        )
 
     return check

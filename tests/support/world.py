@@ -74,7 +74,11 @@ def spec_of(name: str, **changes: Any) -> Json:
     """A Rollout's spec for artifact `name`, with quick defaults."""
     spec: Json = {
         "artifact": artifact(name),
-        "target": {"name": "box", "nodeSelector": {"class": "box"}, "resources": {"cpu": "1", "memory": "512Mi"}},
+        "target": {
+            "name": "box",
+            "nodeSelector": {"class": "box"},
+            "resources": {"cpu": "1", "memory": "512Mi"},
+        },
         "server": {"framework": "onnxruntime", "precision": "int8", "modelName": "digits"},
         "replicas": 1,
         "route": {"gatewayRef": {"name": "edge"}, "hostnames": ["box.digits.example"], "path": "/"},
@@ -180,12 +184,16 @@ class World:
 
     def condition(self, kind: str) -> tuple[str, str] | None:
         """Status and reason of a condition."""
-        return next(((c["status"], c["reason"]) for c in self.status.get("conditions", []) if c["type"] == kind), None)
+        return next(
+            ((c["status"], c["reason"]) for c in self.status.get("conditions", []) if c["type"] == kind), None
+        )
 
     def observe(self) -> RolloutSeen:
         """What the operator would see now."""
         self._kubelet()
-        of_kind = lambda kind: tuple(copy.deepcopy(o) for (k, _), o in sorted(self.objects.items()) if k == kind)  # noqa: E731
+        of_kind = lambda kind: tuple(
+            copy.deepcopy(o) for (k, _), o in sorted(self.objects.items()) if k == kind
+        )  # noqa: E731
         behaviour = self._behaviour(revision_of(RolloutSpec.model_validate(self.rollout["spec"])).revision)
         return RolloutSeen(
             now=self.now,
@@ -224,6 +232,11 @@ class World:
         self.decision = decision
         self.weights_seen.append(self.weight_now())
         self._tell(before, decision, did)
+
+    def apply_partly(self, seen: RolloutSeen, actions: int) -> None:
+        """The operator dies after the status and so many actions."""
+        decision = plan_rollout(seen)
+        self.apply(seen, replace(decision, actions=decision.actions[:actions]))
 
     def weight_now(self) -> int:
         """The candidate's weight by the route, 0 when there is no candidate."""
@@ -290,8 +303,14 @@ class World:
         """Pods follow their Deployments; they become ready, and crash, at their time."""
         for (kind, _), found in self.objects.items():
             if kind == "Deployment":
-                self._follow(found["metadata"]["labels"][names.LABEL_REVISION], int(found["spec"]["replicas"]))
-        alive = {o["metadata"]["labels"][names.LABEL_REVISION] for (k, _), o in self.objects.items() if k == "Deployment"}
+                self._follow(
+                    found["metadata"]["labels"][names.LABEL_REVISION], int(found["spec"]["replicas"])
+                )
+        alive = {
+            o["metadata"]["labels"][names.LABEL_REVISION]
+            for (k, _), o in self.objects.items()
+            if k == "Deployment"
+        }
         self.pods = [p for p in self.pods if p.revision in alive]
         for pod in self.pods:
             if pod.crash_at is not None and pod.crash_at <= self.now:
@@ -324,7 +343,10 @@ class World:
         return {
             "metadata": meta,
             "status": {
-                "conditions": [{"type": "PodScheduled", "status": "True"}, {"type": "Ready", "status": ready}],
+                "conditions": [
+                    {"type": "PodScheduled", "status": "True"},
+                    {"type": "Ready", "status": ready},
+                ],
                 "containerStatuses": [{"name": "server", "restartCount": pod.restarts, "state": {}}],
             },
         }
@@ -348,7 +370,9 @@ class World:
     def _metrics(self, pod: Pod) -> Json:
         total, errors = self.served.get(pod.name, [0, 0])
         cumulative, running = {}, 0
-        for edge, count in zip([*map(str, EDGES), "+Inf"], self.buckets.get(pod.name) or [0] * (len(EDGES) + 1), strict=True):
+        for edge, count in zip(
+            [*map(str, EDGES), "+Inf"], self.buckets.get(pod.name) or [0] * (len(EDGES) + 1), strict=True
+        ):
             running += count
             cumulative[edge] = running
         return {"requests": total, "errors": errors, "started": pod.started, "buckets": cumulative}

@@ -262,7 +262,7 @@ class Retiring(ApiPart):
 
     revision: Annotated[str, Field(max_length=16)]
     since: float
-    seconds: int | None = 30
+    seconds: int | None = None
     served: ServedRevision | None = None
 
 
