@@ -216,7 +216,9 @@ class ServedRevision(Revision):
     image: Annotated[str, Field(max_length=512)] | None = None
     node_selector: Labels = Field(default_factory=dict)
     resources: Resources = Resources()
-    isa: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = Field(default_factory=list)
+    isa: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = Field(
+        default_factory=list
+    )
 
 
 class RampFacts(ApiPart):

@@ -15,7 +15,7 @@ def condition(
     text = "Unknown" if status is None else str(status)
     return Condition(
         type=kind,
-        status=text,  # type: ignore[arg-type]
+        status=text,
         reason=reason,
         message=message[:2048],
         observed_generation=generation,
@@ -24,7 +24,9 @@ def condition(
 
 
 def merged(
-    have: Sequence[Condition], new: Iterable[Condition], only_while_true: Iterable[str] = ("Reconciling", "Stalled")
+    have: Sequence[Condition],
+    new: Iterable[Condition],
+    only_while_true: Iterable[str] = ("Reconciling", "Stalled"),
 ) -> list[Condition]:
     """`have` updated by `new`, sorted by type. Types in `only_while_true` vanish unless `new` says True."""
     new = tuple(new)

@@ -14,15 +14,15 @@ from edgeramp.report.spec import (
     MeasureSpec,
     PackageSpec,
     PrepareSpec,
-    RunRef,
     Runner,
+    RunRef,
     Source,
     StageSpec,
     Store,
 )
 from edgeramp.report.summary import (
-    AssessSummary,
     Assessment,
+    AssessSummary,
     CertifySummary,
     Consistency,
     Environment,

@@ -10,7 +10,9 @@ from pydantic.alias_generators import to_camel
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
 Framework = Literal["onnxruntime", "openvino"]
 Precision = Literal["f32", "f16", "bf16", "int8", "int4"]
-Technique = Literal["fp32", "bf16", "dynamic-int8", "static-int8", "ptq", "accuracy-control", "weight-compression"]
+Technique = Literal[
+    "fp32", "bf16", "dynamic-int8", "static-int8", "ptq", "accuracy-control", "weight-compression"
+]
 ModelFormat = Literal["onnx", "openvino-ir"]
 SPLITS = ("calibration", "selection", "certification")
 
@@ -168,5 +170,6 @@ class PackageSpec(JobBase):
 
 
 JobSpec = Annotated[
-    StageSpec | AssessSpec | PrepareSpec | MeasureSpec | CertifySpec | PackageSpec, Field(discriminator="verb")
+    StageSpec | AssessSpec | PrepareSpec | MeasureSpec | CertifySpec | PackageSpec,
+    Field(discriminator="verb"),
 ]

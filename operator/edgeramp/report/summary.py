@@ -167,7 +167,13 @@ class PackageSummary(Part):
 
 
 Summary = Annotated[
-    Failure | StageSummary | AssessSummary | PrepareSummary | MeasureSummary | CertifySummary | PackageSummary,
+    Failure
+    | StageSummary
+    | AssessSummary
+    | PrepareSummary
+    | MeasureSummary
+    | CertifySummary
+    | PackageSummary,
     Field(discriminator="verb"),
 ]
 
