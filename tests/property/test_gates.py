@@ -43,7 +43,12 @@ def measurements(draw: st.DrawFn) -> MeasureSummary:
 @given(measurements())
 def test_gates_are_total_and_never_pass_what_is_disturbed(seen: MeasureSummary) -> None:
     results = gates.judge(seen, Gates())
-    assert [r.gate for r in results] == ["accuracyRetention", "speedup", "memoryReduction", "latencyVariation"]
+    assert [r.gate for r in results] == [
+        "accuracyRetention",
+        "speedup",
+        "memoryReduction",
+        "latencyVariation",
+    ]
     assert all(r.verdict in (Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE) for r in results)
     if not seen.latency.valid:
         assert gates.overall(results) is not Verdict.PASS
@@ -81,7 +86,9 @@ weights = st.builds(
 
 
 @given(points, weights)
-def test_the_first_choice_is_as_good_as_one_on_the_frontier(some: list[Point], wish: ObjectiveWeights) -> None:
+def test_the_first_choice_is_as_good_as_one_on_the_frontier(
+    some: list[Point], wish: ObjectiveWeights
+) -> None:
     ranked = rank(some, wish, 0.95)
     front = frontier(some)
     best_on_front = max(r.score for r in ranked if r.id in front)

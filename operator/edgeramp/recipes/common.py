@@ -21,7 +21,6 @@ class Situation:
     assessment: Assessment
     features: frozenset[str]
     task: str = "other"
-    vendor: str = ""
 
     @property
     def int8_hardware(self) -> str:
@@ -31,11 +30,6 @@ class Situation:
     @property
     def bf16_hardware(self) -> str:
         return ", ".join(sorted(self.features & BF16_DOT))
-
-    @property
-    def transformer(self) -> bool:
-        """Attention-like: ranges of activations vary by input, which dynamic quantization follows."""
-        return bool(TRANSFORMER_OPERATORS & set(self.assessment.operators))
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from edgeramp.recipes.common import Choice, Exclusion, Option, Situation, int8_note
 from edgeramp.report import Candidate
+from edgeramp.report.spec import Framework, Precision, Technique
 
-FRAMEWORK = "openvino"
+FRAMEWORK: Framework = "openvino"
 
 
 def options(situation: Situation) -> Iterable[Option]:
@@ -33,19 +33,16 @@ def options(situation: Situation) -> Iterable[Option]:
             "ov-ptq-int8, ov-accuracy-control-int8", "the model has no operator that NNCF can quantize"
         )
         return
-    params: dict[str, Any] = {"modelType": "transformer"} if situation.transformer else {}
     yield Choice(
-        _candidate("ov-ptq-int8", "ptq", "int8", params),
+        _candidate("ov-ptq-int8", "ptq", "int8"),
         f"NNCF post-training quantization, ranges from the calibration split; {int8_note(situation)}",
     )
     yield Choice(
-        _candidate("ov-accuracy-control-int8", "accuracy-control", "int8", params),
+        _candidate("ov-accuracy-control-int8", "accuracy-control", "int8"),
         "reverts the operators that cost accuracy; takes long, so only where plain PTQ misses the accuracy gate",
         escalation_of="ov-ptq-int8",
     )
 
 
-def _candidate(name: str, technique: Any, precision: Any, params: dict[str, Any] | None = None) -> Candidate:
-    return Candidate(
-        id=name, framework=FRAMEWORK, technique=technique, precision=precision, params=params or {}
-    )
+def _candidate(name: str, technique: Technique, precision: Precision) -> Candidate:
+    return Candidate(id=name, framework=FRAMEWORK, technique=technique, precision=precision)

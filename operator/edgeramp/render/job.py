@@ -13,6 +13,7 @@ from edgeramp.values.quantities import memory_bytes
 from edgeramp.values.settings import Settings
 
 UID = 10001
+HOSTNAME = "kubernetes.io/hostname"
 KILL_SLACK_SECONDS = (
     60  # the harness ends itself at spec.deadlineSeconds; the Job's own deadline is the net below
 )
@@ -56,14 +57,18 @@ class JobOrder:
     @property
     def name(self) -> str:
         """`<role>-<12 hex of the hash of the inputs>-<attempt>`: equal inputs of one owner give an equal name."""
-        return job_name(self.spec, self.attempt)
+        timed = isinstance(self.spec, MeasureSpec)
+        return job_name(self.spec, self.attempt, self.node_selector.get(HOSTNAME, "") if timed else "")
 
 
-def job_name(spec: JobSpec, attempt: int) -> str:
-    """The Job's name; the owner's uid is part of the inputs, its generation and deadlines are not."""
-    inputs = spec.model_dump(
+def job_name(spec: JobSpec, attempt: int, place: str = "") -> str:
+    """The Job's name; the owner's uid is part of the inputs, its generation and deadlines are not. Where time is
+    measured the node is an input too: figures of one node are not taken for another's."""
+    inputs: Manifest = spec.model_dump(
         mode="json", by_alias=True, exclude={"deadline_seconds": True, "run": {"generation"}}
     )
+    if place:
+        inputs["place"] = place
     return f"{spec.verb}-{short_hash(inputs, 12)}-{attempt}"
 
 

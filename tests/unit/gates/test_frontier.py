@@ -30,12 +30,18 @@ def test_the_weights_decide_among_the_frontier() -> None:
 
 
 def test_only_the_proportion_of_weights_counts() -> None:
-    few, many = ObjectiveWeights(latency=5, memory=3, accuracy=2), ObjectiveWeights(latency=50, memory=30, accuracy=20)
+    few, many = (
+        ObjectiveWeights(latency=5, memory=3, accuracy=2),
+        ObjectiveWeights(latency=50, memory=30, accuracy=20),
+    )
     assert rank(ALL, few, 0.95) == rank(ALL, many, 0.95)
 
 
 def test_no_weight_at_all_means_equal_weights() -> None:
-    zero, one = ObjectiveWeights(latency=0, memory=0, accuracy=0), ObjectiveWeights(latency=1, memory=1, accuracy=1)
+    zero, one = (
+        ObjectiveWeights(latency=0, memory=0, accuracy=0),
+        ObjectiveWeights(latency=1, memory=1, accuracy=1),
+    )
     assert [r.id for r in rank(ALL, zero, 0.95)] == [r.id for r in rank(ALL, one, 0.95)]
 
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.unit.optimize.bench import Bench, Figures, digest
 
 from edgeramp.api.common import Gates
 from edgeramp.decide import gates
 from edgeramp.report import MeasureSummary
 from edgeramp.values.verdict import Verdict
-from tests.unit.optimize.bench import Bench, Figures, digest
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
@@ -92,13 +92,18 @@ def test_the_worst_gate_decides() -> None:
         (None, "Allow", False),
     ],
 )
-def test_inconclusive_wins_only_where_the_policy_allows_it(verdict: Verdict | None, policy: Any, may: bool) -> None:
+def test_inconclusive_wins_only_where_the_policy_allows_it(
+    verdict: Verdict | None, policy: Any, may: bool
+) -> None:
     assert gates.may_win(verdict, Gates(on_inconclusive=policy)) is may
 
 
 def test_a_missed_retention_tells_how_many_answers_flipped() -> None:
     seen = measured(
-        quality__margin_lower=-0.2, quality__margin_upper=-0.1, quality__only_reference=93, quality__only_candidate=4
+        quality__margin_lower=-0.2,
+        quality__margin_upper=-0.1,
+        quality__only_reference=93,
+        quality__only_candidate=4,
     )
     result = gates.accuracy_retention(seen.quality, 0.95)
     assert result.message == "93 right answers became wrong and 4 wrong ones right of 1000 items"

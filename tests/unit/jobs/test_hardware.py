@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from edgeramp.decide.hardware import common_features, matching_nodes, selected_features, why_none
 from tests.unit.optimize.world import AVX2, VNNI, node
+
+from edgeramp.decide.hardware import common_features, matching_nodes, selected_features, why_none
 
 
 def test_a_target_means_the_nodes_with_all_its_labels() -> None:
@@ -22,13 +23,17 @@ def test_nodes_that_take_no_pods_do_not_count() -> None:
 
 
 def test_an_artifact_may_use_what_all_nodes_promise() -> None:
-    nodes = matching_nodes([node("a", {VNNI: "true", AVX2: "true"}), node("b", {AVX2: "true"})], {AVX2: "true"})
+    nodes = matching_nodes(
+        [node("a", {VNNI: "true", AVX2: "true"}), node("b", {AVX2: "true"})], {AVX2: "true"}
+    )
     assert common_features(nodes) == {"AVX2"}
     assert common_features(()) == frozenset()
 
 
 def test_nodes_of_one_machine_share_a_lease() -> None:
-    one, two = matching_nodes([node("a", {AVX2: "true"}, host="m1"), node("b", {AVX2: "true"}, host="m1")], {})
+    one, two = matching_nodes(
+        [node("a", {AVX2: "true"}, host="m1"), node("b", {AVX2: "true"}, host="m1")], {}
+    )
     (own,) = matching_nodes([node("c", {})], {})
     assert one.lease == two.lease == "edgeramp-measure-m1" and one.shared
     assert own.lease == "edgeramp-measure-c" and not own.shared

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from tests.unit.optimize.models import edgemodel, played, world
+from tests.unit.optimize.world import SETTINGS, SPEC, World
 
 from edgeramp.render.job import JobOrder, Owner, image_name, job_name, render_job
 from edgeramp.report.spec import JobSpec
-from tests.unit.optimize.models import edgemodel, played, world
-from tests.unit.optimize.world import SETTINGS, SPEC, World
 
 
 @pytest.fixture(scope="module")
@@ -63,14 +63,20 @@ def test_the_spec_travels_in_an_immutable_configmap_of_the_same_name(done: World
         config = done.get("ConfigMap", job["metadata"]["name"])
         assert config["immutable"] is True
         assert {"name": "spec", "configMap": {"name": job["metadata"]["name"]}} in pod_of(job)["volumes"]
-        assert json.loads(config["data"]["spec.json"])["verb"] == job["metadata"]["labels"]["edgeramp.dev/role"]
+        assert (
+            json.loads(config["data"]["spec.json"])["verb"] == job["metadata"]["labels"]["edgeramp.dev/role"]
+        )
 
 
 def test_both_belong_to_the_object_that_ordered_them(done: World) -> None:
     for kind in ("Job", "ConfigMap"):
         for made in done.of(kind):
             (owner,) = made["metadata"]["ownerReferences"]
-            ours = "EdgeModel" if made["metadata"]["labels"]["edgeramp.dev/role"] in ("stage", "assess") else None
+            ours = (
+                "EdgeModel"
+                if made["metadata"]["labels"]["edgeramp.dev/role"] in ("stage", "assess")
+                else None
+            )
             assert owner["kind"] == (ours or "OptimizationRun") and owner["controller"]
 
 
@@ -126,19 +132,29 @@ def test_claims_are_mounted_read_only_and_in_the_stage_job_only() -> None:
             assert not claims
             continue
         assert claims[0]["persistentVolumeClaim"] == {"claimName": "models", "readOnly": True}
-        mount = next(m for m in pod_of(job)["containers"][0]["volumeMounts"] if m["name"] == claims[0]["name"])
+        mount = next(
+            m for m in pod_of(job)["containers"][0]["volumeMounts"] if m["name"] == claims[0]["name"]
+        )
         assert mount == {"name": claims[0]["name"], "mountPath": "/sources/models", "readOnly": True}
 
 
 def test_the_name_follows_from_the_inputs(done: World) -> None:
-    job = jobs_of(done, "measure")[0]
+    job = jobs_of(done, "certify")[0]
     spec = spec_of(done, job)
     assert job["metadata"]["name"] == job_name(spec, 1)
-    later = spec.model_copy(update={"run": spec.run.model_copy(update={"generation": 9}), "deadline_seconds": 7})
+    later = spec.model_copy(
+        update={"run": spec.run.model_copy(update={"generation": 9}), "deadline_seconds": 7}
+    )
     assert job_name(later, 1) == job_name(spec, 1)
     elsewhere = spec.model_copy(update={"run": spec.run.model_copy(update={"uid": "other"})})
     assert job_name(elsewhere, 1) != job_name(spec, 1)
     assert job_name(spec, 2) == job_name(spec, 1)[:-1] + "2"
+
+
+def test_what_is_timed_is_named_after_its_node_too(done: World) -> None:
+    job = jobs_of(done, "measure")[0]
+    spec = spec_of(done, job)
+    assert job["metadata"]["name"] == job_name(spec, 1, "box") != job_name(spec, 1, "other")
 
 
 def test_running_out_of_memory_raises_the_limit_by_half(done: World) -> None:

@@ -35,7 +35,9 @@ def pod(
 
 
 def ended(code: int, message: str = "", reason: str = "Error") -> dict[str, Any]:
-    return {"terminated": {"exitCode": code, "reason": reason, "message": message, "finishedAt": timestamp(NOW)}}
+    return {
+        "terminated": {"exitCode": code, "reason": reason, "message": message, "finishedAt": timestamp(NOW)}
+    }
 
 
 COMPLETE = {"type": "Complete", "status": "True"}
@@ -97,7 +99,9 @@ def test_an_exit_code_without_a_summary_still_has_a_reason(code: int, reason: st
 
 def test_an_oom_kill_is_told_by_kubelet_or_by_the_harness() -> None:
     by_kubelet = seen(pod(ended(137, reason="OOMKilled")))
-    by_harness = seen(pod(ended(137, Failure(code=137, reason="OutOfMemory", message="child killed").to_json())))
+    by_harness = seen(
+        pod(ended(137, Failure(code=137, reason="OutOfMemory", message="child killed").to_json()))
+    )
     assert by_kubelet.out_of_memory and by_harness.out_of_memory
     assert by_harness.message == "child killed"
 
@@ -134,7 +138,12 @@ def test_pods_of_other_jobs_do_not_count() -> None:
     ("says", "reason", "age", "state"),
     [
         ("an image that was asked for a moment ago may still come", "ImagePullBackOff", 10, JobState.RUNNING),
-        ("an image that does not come in time is missing", "ImagePullBackOff", IMAGE_GRACE_SECONDS, JobState.STUCK),
+        (
+            "an image that does not come in time is missing",
+            "ImagePullBackOff",
+            IMAGE_GRACE_SECONDS,
+            JobState.STUCK,
+        ),
         ("a name that is no image name never becomes one", "InvalidImageName", 0, JobState.STUCK),
         ("a node that must not pull has no image", "ErrImageNeverPull", 0, JobState.STUCK),
     ],

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from edgeramp.values.names import API_VERSION
 from tests.unit.optimize.bench import Bench
 from tests.unit.optimize.world import NAMESPACE, VNNI, World
+
+from edgeramp.values.names import API_VERSION
 
 STORE = "oci://store.example:5000/"
 TARGET: dict[str, Any] = {"name": "vnni", "nodeSelector": {VNNI: "true"}}

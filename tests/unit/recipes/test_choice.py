@@ -71,11 +71,6 @@ def test_openvino_ir_is_not_given_to_onnx_runtime() -> None:
     assert "ort-*: ONNX Runtime cannot read the format openvino-ir" in found.exclusions
 
 
-def test_a_transformer_is_told_to_nncf() -> None:
-    found = expand(situation(operators={"LayerNormalization": 2}), "x86", None)
-    assert next(c for c in found.candidates if c.id == "ov-ptq-int8").params == {"modelType": "transformer"}
-
-
 def test_every_candidate_has_a_reason() -> None:
     found = expand(situation("AVX512VNNI"), "x86", None)
     assert found.choices[0] == "x86: openvino, onnxruntime, olive (the default for AMD or other x86 CPU)"
@@ -98,7 +93,9 @@ def test_equal_situations_give_equal_candidates() -> None:
         ({"edgeramp.dev/apple-silicon": "true", "kubernetes.io/arch": "arm64"}, (), "apple"),
     ],
 )
-def test_a_node_belongs_to_a_row_of_the_table(labels: dict[str, str], features: tuple[str, ...], row: str) -> None:
+def test_a_node_belongs_to_a_row_of_the_table(
+    labels: dict[str, str], features: tuple[str, ...], row: str
+) -> None:
     assert hardware_class(labels, frozenset(features)) == row
 
 

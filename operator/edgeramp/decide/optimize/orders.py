@@ -11,7 +11,7 @@ from edgeramp.decide.jobs_step import Work
 from edgeramp.decide.optimize.context import Context
 from edgeramp.decide.optimize.search import baseline, candidate_of, row_of
 from edgeramp.recipes.common import BF16_DOT, INT8_DOT
-from edgeramp.render.job import JobOrder
+from edgeramp.render.job import HOSTNAME, JobOrder
 from edgeramp.report import (
     ArtifactRef,
     BenchmarkProfile,
@@ -176,7 +176,7 @@ def _prepared(status: OptimizationRunStatus, name: str) -> CandidateResult:
 def _work(ctx: Context, node: Node | None, key: str, spec: JobSpec, tries: Attempts, threads: int) -> Work:
     selector: dict[str, str] = {}
     if node is not None:
-        selector = {**ctx.spec.target.node_selector, "kubernetes.io/hostname": node.hostname}
+        selector = {**ctx.spec.target.node_selector, HOSTNAME: node.hostname}
     order = JobOrder(
         spec=spec,
         owner=ctx.owner,
