@@ -169,7 +169,7 @@ def test_the_columns_of_kubectl_get_tell_the_story(api: Api) -> None:
     shown = [c["name"] for c in table["columnDefinitions"] if c["priority"] == 0]
     cells = dict(zip([c["name"] for c in table["columnDefinitions"]], table["rows"][0]["cells"], strict=True))
     assert shown == [
-        "Name", "Model", "Target", "Phase", "Framework", "Precision", "Step", "Weight", "Verdict", "Message", "Age",
+        "Name", "Model", "Target", "Phase", "Framework", "Precision", "Step", "Weight", "Verdict", "Age", "Message",
     ]  # fmt: skip
     assert cells["Weight"] == 25
     assert (cells["Model"], cells["Verdict"], cells["Message"]) == ("digits", "Pass", "25 % since 10 s")

@@ -51,6 +51,7 @@ class Column:
 
 
 _AGE = Column("Age", ".metadata.creationTimestamp", "date")
+_MESSAGE = Column("Message", ".status.message")  # last: kubectl pads every column to its longest entry
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,8 @@ KINDS = (
             Column("Task", ".spec.task", priority=1),
             Column("Source", ".spec.source.uri", priority=1),
             Column("Revision", ".status.revision"),
-            Column("Message", ".status.message"),
             _AGE,
+            _MESSAGE,
         ),
     ),
     Kind(
@@ -98,8 +99,8 @@ KINDS = (
             Column("Framework", ".status.winner.framework"),
             Column("Precision", ".status.winner.precision"),
             Column("Node", ".status.node", priority=1),
-            Column("Message", ".status.message"),
             _AGE,
+            _MESSAGE,
         ),
     ),
     Kind(
@@ -118,8 +119,8 @@ KINDS = (
             Column("Stable", ".status.stable.revision", priority=1),
             Column("Candidate", ".status.candidate.revision", priority=1),
             Column("Next", ".status.next", priority=1),
-            Column("Message", ".status.message"),
             _AGE,
+            _MESSAGE,
         ),
         {
             "specReplicasPath": ".spec.replicas",
