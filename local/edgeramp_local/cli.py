@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from . import (
     addons,
     controlplane,
+    engine,
     images,
     network,
     nodes,
@@ -77,9 +78,16 @@ def _tools(_: argparse.Namespace) -> None:
     say(f"all tools are in {cache_dir() / 'tools'}")
 
 
+def _engine() -> engine.Engine | None:
+    """The engine to use kind with; none while an engine-less cluster is here, whatever answers."""
+    return None if processes.recorded() else engine.find()
+
+
 def _images(options: argparse.Namespace) -> None:
-    prereqs.require_root("building images")
-    refs = images.build(options.names or images.names())
+    found = _engine()
+    if found is None:
+        prereqs.require_root("building images")
+    refs = images.build(options.names or images.names(), engine.builder(found) if found else None)
     print(json.dumps(refs, indent=1))
 
 
@@ -88,13 +96,18 @@ def _venv(_: argparse.Namespace) -> None:
 
 
 def _status(_: argparse.Namespace) -> int:
-    rows = status.lines()
+    found = _engine()
+    rows = engine.lines(found) if found else status.lines()
     print(status.table(rows))
-    print(status.where())
+    print(f"kubeconfig {kubeconfig()}" if found else status.where())
     return 0 if status.all_ok(rows) else 1
 
 
 def _down(options: argparse.Namespace) -> None:
+    found = _engine()
+    if found:
+        engine.down(found)
+        return
     prereqs.require_root("stopping the local cluster")
     with locked(state_dir() / "lock"), locked(cache_dir() / "images.lock"):  # the order of `up`
         teardown.down(keep_images=not options.purge)
@@ -121,6 +134,10 @@ def _pass_on(name: str, arguments: list[str]) -> int:
 
 
 def _up(_: argparse.Namespace) -> None:
+    found = _engine()
+    if found:
+        engine.up(found)
+        return
     began = time.monotonic()
     prereqs.check_cluster()
     prereqs.ensure_pip()

@@ -40,7 +40,11 @@ def cache_dir() -> Path:
 
 def state_dir() -> Path:
     """The folder of the running cluster: keys, logs, process ids, node file systems."""
-    return Path(os.environ.get("EDGERAMP_STATE") or f"/var/lib/edgeramp{f'-{SLOT}' if SLOT else ''}")
+    if os.environ.get("EDGERAMP_STATE"):
+        return Path(os.environ["EDGERAMP_STATE"])
+    # Without root there is only kind, whose state is little more than a kubeconfig.
+    root = Path("/var/lib") if os.geteuid() == 0 else Path.home() / ".local" / "state"
+    return root / f"edgeramp{f'-{SLOT}' if SLOT else ''}"
 
 
 def kubeconfig() -> Path:

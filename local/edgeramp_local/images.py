@@ -16,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import dockerfiles, prereqs, registry, tools
@@ -68,64 +69,66 @@ def tag(name: str) -> str:
         raise Missing(f"image {name}: {error}") from error
 
 
-def build(wanted: Sequence[str]) -> dict[str, str]:
+@dataclass(frozen=True)
+class Builder:
+    """How images are made: `build` makes `target` from a Dockerfile and pushes it; the registry answers at `registry`."""
+
+    build: Callable[[str, str], None]
+    registry: str = REGISTRY
+    packages: Mapping[str, str] = field(default_factory=dict)
+
+
+def build(wanted: Sequence[str], builder: Builder | None = None) -> dict[str, str]:
     """Build and push what the registry lacks of the wanted images; returns name → reference with digest."""
-    prereqs.ensure_packages(prereqs.IMAGE_PACKAGES)
-    _ensure_tools(wanted)
+    how = builder or Builder(_with_buildah, packages=prereqs.IMAGE_PACKAGES)
+    prereqs.ensure_packages(how.packages)
+    tools.ensure({name for image in wanted for name in dockerfiles.tool_names(dockerfile(image).read_text())})
     with locked(cache_dir() / "images.lock"):
-        registry.ensure()
-        refs = {name: _ensure(name) for name in wanted}
+        if builder is None:
+            registry.ensure()
+        refs = {name: _ensure(name, how) for name in wanted}
         _write_map(refs)
     return refs
 
 
-def _ensure_tools(wanted: Sequence[str]) -> None:
-    """Build the binaries that the wanted images copy."""
-    binaries = {name for image in wanted for name in dockerfiles.tool_names(dockerfile(image).read_text())}
-    needed = tuple(tool.name for tool in tools.GO_TOOLS if binaries & set(tool.packages))
-    tools.ensure((*needed, "envoy") if "envoy" in binaries else needed)
-
-
-def _ensure(name: str) -> str:
+def _ensure(name: str, how: Builder) -> str:
     label = tag(name)
     repository = f"{IMAGE_PREFIX}/{name}"
-    found = registry.digest(repository, label)
+    found = registry.digest(repository, label, at=how.registry)
     if found is None:
-        _build_and_push(name, f"{repository}:{label}")
-        found = registry.digest(repository, label)
+        how.build(name, f"{repository}:{label}")
+        found = registry.digest(repository, label, at=how.registry)
     return f"{REGISTRY}/{repository}:{label}@{found}"
 
 
-def _build_and_push(name: str, target: str) -> None:
+def _with_buildah(name: str, target: str) -> None:
     began = time.monotonic()
     text = dockerfile(name).read_text()
     if dockerfiles.uses_base(text):
         ensure_base()
     say(f"building image {name} …")
-    log = state_dir() / "log" / f"image-{name}.log"
-    with _staged_tools(text) as staged, _mounts() as mounts:
+    with staged_tools(text) as staged, _mounts() as mounts:
         argv = [
             *buildah(),
             "bud",
             "--layers",
             "--pull-never",
-            "--timestamp",
-            "0",
-            "--build-context",
-            f"tools={staged}",
+            "--timestamp=0",
+            f"--build-context=tools={staged}",
         ]
-        argv += ["--build-arg", f"BASE_IMAGE={base_ref()}"] if dockerfiles.uses_base(text) else []
-        argv += [word for mount in mounts for word in ("-v", mount)]
-        stream(
-            [*argv, "-f", dockerfile(name), "-t", f"localhost/{target}", REPO],
-            log=log,
-            env=_BUILDAH_ENV,
-            prefix=f"{name}: ",
-        )
+        argv += [f"--build-arg=BASE_IMAGE={base_ref()}"] if dockerfiles.uses_base(text) else []
+        argv += [f"--volume={mount}" for mount in mounts]
+        argv += [f"--file={dockerfile(name)}", f"--tag=localhost/{target}", str(REPO)]
+        stream(argv, log=log_path(name), env=_BUILDAH_ENV, prefix=f"{name}: ")
     built = time.monotonic()
     push = ["push", "--tls-verify=false", "--disable-compression", f"localhost/{target}"]
     run([*buildah(), *push, f"docker://{REGISTRY}/{target}"], env=_BUILDAH_ENV)
     say(f"image {name}: built in {built - began:.0f} s, pushed in {time.monotonic() - built:.0f} s")
+
+
+def log_path(name: str) -> Path:
+    """The log of an image's last build."""
+    return state_dir() / "log" / f"image-{name}.log"
 
 
 def buildah() -> list[str]:
@@ -192,7 +195,7 @@ def debian_sources(folder: Path) -> str:
 
 
 @contextmanager
-def _staged_tools(text: str) -> Iterator[Path]:
+def staged_tools(text: str) -> Iterator[Path]:
     """A folder with the binaries that the Dockerfile copies from the context `tools`."""
     root = cache_dir() / "staging"
     root.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from .shell import CommandFailed, Missing, run, say
@@ -58,7 +59,7 @@ def require_linux() -> None:
         )
 
 
-def ensure_packages(wanted: dict[str, str]) -> None:
+def ensure_packages(wanted: Mapping[str, str]) -> None:
     """Install the Debian packages whose commands are missing; raises Missing where apt cannot."""
     packages = sorted({package for command, package in wanted.items() if find(command) is None})
     if "busybox-static" not in packages and "/usr/bin/busybox" in wanted and _is_dynamic("/usr/bin/busybox"):
@@ -126,7 +127,9 @@ def cgroup_version(root: Path = Path("/sys/fs/cgroup")) -> int:
 
 
 def engine() -> str | None:
-    """`docker` or `podman` if one is installed and its engine answers, else None."""
+    """`docker` or `podman` if one is installed and its engine answers, else None; EDGERAMP_ENGINE=none says None."""
+    if os.environ.get("EDGERAMP_ENGINE") == "none":
+        return None
     for name in ("docker", "podman"):
         if shutil.which(name):
             probe = subprocess.run([name, "info"], capture_output=True, check=False, timeout=20)

@@ -55,13 +55,13 @@ def _running_and_answering() -> bool:
     return _answers()
 
 
-def _request(path: str, method: str = "GET", timeout: float = 5.0) -> dict[str, str] | None:
+def _request(path: str, method: str = "GET", at: str = REGISTRY) -> dict[str, str] | None:
     """The answer's headers in lower case, None for 404; raises OSError."""
-    request = urllib.request.Request(f"http://{REGISTRY}{path}", method=method)
+    request = urllib.request.Request(f"http://{at}{path}", method=method)
     request.add_header("Accept", ", ".join(_MANIFESTS))
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(request, timeout=timeout) as response:
+        with opener.open(request, timeout=5.0) as response:
             return {name.lower(): value for name, value in response.headers.items()}
     except urllib.error.HTTPError as error:
         if error.code == 404:
@@ -71,14 +71,14 @@ def _request(path: str, method: str = "GET", timeout: float = 5.0) -> dict[str, 
 
 def _answers() -> bool:
     try:
-        return _request("/v2/", timeout=2.0) is not None
+        return _request("/v2/") is not None
     except OSError:
         return False
 
 
-def digest(repository: str, tag: str) -> str | None:
+def digest(repository: str, tag: str, at: str = REGISTRY) -> str | None:
     """The manifest digest of a tag, None if the registry does not hold it."""
-    headers = _request(f"/v2/{repository}/manifests/{tag}", method="HEAD")
+    headers = _request(f"/v2/{repository}/manifests/{tag}", method="HEAD", at=at)
     return headers["docker-content-digest"] if headers else None
 
 

@@ -50,19 +50,16 @@ def lines() -> list[Line]:
     found = components()
     api = controlplane.healthy("/readyz")
     found.append(Line("API ready", api, API_SERVER))
-    return [*found, *(_node_lines() if api else []), *(_addon_lines() if api else [])]
+    return [*found, *(node_line(node.name) for node in NODES if api), *(addon_lines() if api else [])]
 
 
-def _node_lines() -> list[Line]:
-    items = {item["metadata"]["name"]: item for item in controlplane.get("/api/v1/nodes")["items"]}
-    return [
-        Line(
-            f"node {node.name}",
-            node.name in items and controlplane.condition(items[node.name], "Ready"),
-            describe(items[node.name]) if node.name in items else "not registered",
-        )
-        for node in NODES
-    ]
+def node_line(name: str) -> Line:
+    """A node as the API server sees it."""
+    try:
+        item = controlplane.get(f"/api/v1/nodes/{name}")
+    except OSError:
+        return Line(f"node {name}", False, "not registered")
+    return Line(f"node {name}", controlplane.condition(item, "Ready"), describe(item))
 
 
 def describe(item: dict[str, Any]) -> str:
@@ -78,7 +75,8 @@ def describe(item: dict[str, Any]) -> str:
     )
 
 
-def _addon_lines() -> list[Line]:
+def addon_lines() -> list[Line]:
+    """Names, storage and gateway."""
     found = [
         Line(f"addon {name}", addons.available(namespace, name), namespace)
         for namespace, name in addons.DEPLOYMENTS

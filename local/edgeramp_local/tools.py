@@ -15,14 +15,17 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from . import prereqs
 from .config import LOCAL, cache_dir
 from .shell import Missing, locked, run, say
 
 GO_MINIMUM = (1, 26)
 KUBERNETES_VERSION = "v1.37.2"
+CONTAINERD_VERSION = "v2.4.2"
 
 
 @dataclass(frozen=True)
@@ -34,10 +37,12 @@ class GoTool:
     ldflags: str = "-s -w"
     tags: str = ""
     keep: tuple[tuple[str, str], ...] = field(default=())
+    pins: str = ""
 
     @property
     def folder(self) -> Path:
-        return LOCAL / "tools" / self.name
+        """Where go.mod and go.sum lie."""
+        return LOCAL / (self.pins or f"tools/{self.name}")
 
     def key(self) -> str:
         """Hash of the pins, our own sources and the build flags."""
@@ -76,6 +81,7 @@ GO_TOOLS = (
     GoTool(
         "containerd",
         {name: f"github.com/containerd/containerd/v2/cmd/{name}" for name in _CONTAINERD},
+        ldflags=f"-s -w -X github.com/containerd/containerd/v2/version.Version={CONTAINERD_VERSION}",
         tags="no_btrfs no_devmapper no_zfs",
     ),
     GoTool(
@@ -88,18 +94,21 @@ GO_TOOLS = (
     GoTool("helm", {"helm": "helm.sh/helm/v3/cmd/helm"}),
     GoTool("envoy-gateway", {"envoy-gateway": f"{_GATEWAY}/cmd/envoy-gateway"}, keep=((_GATEWAY, "charts"),)),
 )
-_BY_BINARY = {binary: tool for tool in GO_TOOLS for binary in tool.packages}
+# Only where an engine answers: kind itself, from the pins of the check of its configuration.
+KIND = GoTool("kind", {"kind": "sigs.k8s.io/kind"}, pins="kindcheck")
+_BY_BINARY = {binary: tool for tool in (*GO_TOOLS, KIND) for binary in tool.packages}
+# name → where Debian's package of that name (or the one given) puts it
 _DEBIAN = {
-    "docker-registry": "/usr/bin/docker-registry",
-    "busybox": "/usr/bin/busybox",
-    "runc": "/usr/sbin/runc",
+    "docker-registry": ("/usr/bin/docker-registry", "docker-registry"),
+    "busybox": ("/usr/bin/busybox", "busybox-static"),
+    "runc": ("/usr/sbin/runc", "runc"),
 }
 
 
 def binary(name: str) -> Path:
     """Where a binary lies (or will lie after `ensure`)."""
     if name in _DEBIAN:
-        return Path(_DEBIAN[name])
+        return Path(_DEBIAN[name][0])
     return envoy_home() / "envoy" if name == "envoy" else _BY_BINARY[name].home() / "bin" / name
 
 
@@ -115,36 +124,38 @@ def gateway_chart() -> Path:
     return _BY_BINARY["envoy-gateway"].home() / "charts" / "gateway-helm"
 
 
-def ensure(names: tuple[str, ...] | None = None) -> None:
-    """Build or unpack what is missing of the named tools (all by default)."""
+def ensure(binaries: Iterable[str] | None = None) -> None:
+    """Build or unpack what is missing of the named binaries (default: all that the engine-less cluster needs)."""
+    wanted = set(
+        binaries
+        if binaries is not None
+        else [name for tool in GO_TOOLS for name in tool.packages] + ["envoy"]
+    )
+    prereqs.ensure_packages(dict(_DEBIAN[name] for name in sorted(wanted & set(_DEBIAN))))
     with locked(cache_dir() / "tools" / ".lock"):
-        for tool in GO_TOOLS:
-            if names is None or tool.name in names:
-                _ensure_go_tool(tool)
-        if names is None or "envoy" in names:
+        for tool in (*GO_TOOLS, KIND):
+            _ensure_go_tool(tool, [name for name in tool.packages if name in wanted])
+        if "envoy" in wanted:
             _ensure_envoy()
 
 
-def missing() -> list[str]:
-    """The tools that the cache does not hold yet."""
-    absent = [tool.name for tool in GO_TOOLS if not (tool.home() / "complete").exists()]
-    return absent if binary("envoy").exists() else [*absent, "envoy"]
-
-
-def _ensure_go_tool(tool: GoTool) -> None:
+def _ensure_go_tool(tool: GoTool, wanted: Sequence[str]) -> None:
     home = tool.home()
-    if (home / "complete").exists():
+    absent = [name for name in wanted if not (home / "bin" / name).exists()]
+    folders = [(module, name) for module, name in tool.keep if wanted and not (home / name).exists()]
+    if not absent and not folders:
         return
     go = find_go()
     (home / "bin").mkdir(parents=True, exist_ok=True)
-    for name, package in tool.packages.items():
-        if not (home / "bin" / name).exists():
-            _link(go, tool, package, home / "bin" / name)
-    for module, folder in tool.keep:
-        source = run([go, "list", "-m", "-f", "{{.Dir}}", module], cwd=tool.folder).stdout.strip()
-        shutil.rmtree(home / folder, ignore_errors=True)
-        shutil.copytree(Path(source) / folder, home / folder, copy_function=shutil.copyfile)
-    (home / "complete").touch()
+    for name in absent:
+        _link(go, tool, tool.packages[name], home / "bin" / name)
+    for module, name in folders:
+        source = Path(run([go, "list", "-m", "-f", "{{.Dir}}", module], cwd=tool.folder).stdout.strip())
+        partial = home / f".{name}.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source / name, partial, copy_function=shutil.copyfile)
+        partial.chmod(0o755)
+        partial.rename(home / name)
 
 
 def _link(go: str, tool: GoTool, package: str, target: Path) -> None:

@@ -2,6 +2,8 @@ module edgeramp.dev/local/kindcheck
 
 go 1.26.0
 
+tool sigs.k8s.io/kind
+
 require (
 	go.yaml.in/yaml/v3 v3.0.4
 	sigs.k8s.io/kind v0.33.0
