@@ -53,10 +53,9 @@ runAsNonRoot: true
 capabilities: {drop: [ALL]}
 {{- end -}}
 
-{{/* The operator's environment: operator/edgeramp/values/settings.py and entry/settings.py read it. */}}
+{{/* The operator's environment: operator/edgeramp/entry/settings.py describes each variable. */}}
 {{- define "edgeramp.environment" -}}
 EDGERAMP_NAMESPACE: {{ .Release.Namespace | quote }}
-EDGERAMP_OPERATOR_NAMESPACE: {{ .Release.Namespace | quote }}
 {{- $images := dict }}
 {{- range $name := list "courier" "onnxruntime" "openvino" "server-onnxruntime" "server-openvino" }}
 {{- $_ := set $images $name (include "edgeramp.image" (list $ $name)) }}
@@ -71,14 +70,12 @@ EDGERAMP_IMAGE_PULL_POLICY: {{ .Values.image.pullPolicy | quote }}
 EDGERAMP_STORE_HOST: {{ include "edgeramp.storeHost" . | quote }}
 EDGERAMP_STORE_PLAIN_HTTP: {{ .Values.store.plainHTTP | quote }}
 EDGERAMP_SIGNING_SECRET: {{ .Values.signing.secretName | quote }}
-EDGERAMP_PUBLIC_KEYS: {{ .Values.signing.publicKeys | join "\n" | quote }}
 EDGERAMP_PUBLIC_KEYS_DIR: /etc/edgeramp/public-keys
 EDGERAMP_GATEWAY_NAMESPACE: {{ .Values.gateway.namespace | quote }}
 EDGERAMP_GATEWAY_METRICS_PORT: {{ .Values.gateway.metricsPort | toString | quote }}
 EDGERAMP_JOB_DEADLINE_SECONDS: {{ .Values.jobs.deadlineSeconds | int | quote }}
 EDGERAMP_JOB_TTL_SECONDS: {{ .Values.jobs.ttlSeconds | int | quote }}
 EDGERAMP_MAX_ATTEMPTS: {{ .Values.jobs.maxAttempts | int | quote }}
-EDGERAMP_THREADS_EXTRA_CPU: {{ .Values.jobs.threadsExtraCPU | int | quote }}
 EDGERAMP_JOB_MEMORY: {{ .Values.jobs.memory | quote }}
 EDGERAMP_WORKERS: {{ .Values.operator.workers | int | quote }}
 EDGERAMP_LOG_LEVEL: {{ .Values.operator.log.level | quote }}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -37,50 +34,3 @@ class Settings:
         if name not in self.images:
             raise KeyError(f"no image is configured for {name!r}; set images.{name} in the chart's values")
         return self.images[name]
-
-
-def from_environment(environment: Mapping[str, str]) -> Settings:
-    """Settings from EDGERAMP_<FIELD IN UPPER CASE>, as the chart sets them (charts/edgeramp/templates/settings.yaml).
-
-    EDGERAMP_IMAGES is a JSON object, EDGERAMP_PUBLIC_KEYS the PEM blocks one after the other. What is missing or empty
-    keeps its default. Raises ValueError that names the variable.
-    """
-    given: dict[str, Any] = {}
-    for item in fields(Settings):
-        variable = f"EDGERAMP_{item.name.upper()}"
-        text = environment.get(variable, "").strip()
-        if text:
-            try:
-                given[item.name] = _READERS[str(item.type)](text)
-            except ValueError as error:
-                raise ValueError(f"{variable}={text[:80]!r}: {error}") from error
-    return Settings(**given)
-
-
-def _flag(text: str) -> bool:
-    if text not in ("true", "false"):
-        raise ValueError("write true or false")
-    return text == "true"
-
-
-def _images(text: str) -> dict[str, str]:
-    images = json.loads(text)
-    if not isinstance(images, dict) or not all(isinstance(v, str) for v in images.values()):
-        raise ValueError('write a JSON object such as {"courier": "edgeramp/courier:1"}')
-    return images
-
-
-def _keys(text: str) -> tuple[str, ...]:
-    keys = tuple(re.findall(r"-----BEGIN PUBLIC KEY-----.+?-----END PUBLIC KEY-----\n?", text, re.DOTALL))
-    if not keys:
-        raise ValueError("write PEM blocks that begin with -----BEGIN PUBLIC KEY-----")
-    return keys
-
-
-_READERS: Mapping[str, Callable[[str], Any]] = {
-    "str": str,
-    "int": int,
-    "bool": _flag,
-    "Mapping[str, str]": _images,
-    "tuple[str, ...]": _keys,
-}

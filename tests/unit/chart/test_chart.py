@@ -91,7 +91,7 @@ def test_the_crds_come_with_the_chart_and_stay_when_it_goes(helm: Path) -> None:
 def test_the_operator_reads_what_the_chart_sets_and_the_defaults_agree(helm: Path) -> None:
     (settings,) = [o for o in objects(helm, {}) if o["metadata"]["name"] == "edgeramp-settings"]
     documented = set(re.findall(r"EDGERAMP_[A-Z_]+", settings_of.__doc__ or ""))
-    assert documented <= set(settings["data"]) | {"EDGERAMP_IDENTITY"}
+    assert set(settings["data"]) | {"EDGERAMP_IDENTITY"} == documented
     read = settings_of.read(settings["data"]).settings
     assert {f.name for f in fields(Settings) if getattr(read, f.name) != getattr(Settings(), f.name)} == {
         "images"
