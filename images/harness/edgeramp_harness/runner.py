@@ -58,7 +58,8 @@ class Runner:
         self._cast()
         last = max(1, min(_FEEDS, self.split.items // batch))
         self.feeds = [self.split.feeds(i * batch, batch) for i in range(last)]
-        self._infer(self.feeds[0], 0)
+        for number, feed in enumerate(self.feeds):
+            self._infer(feed, number * batch)
         return {
             "before": vars(before),
             "effective_precision": self.session.effective_precision,
@@ -161,6 +162,14 @@ def main(answers: int) -> None:
                 reply = {"ok": getattr(runner, name)(**command)}
             except JobError as error:
                 reply = {"error": {"code": int(error.code), "reason": error.reason, "message": error.message}}
+            except Exception as error:  # a framework, in the middle of a block
+                reply = {
+                    "error": {
+                        "code": 16,
+                        "reason": "InferenceFailed",
+                        "message": f"{type(error).__name__}: {error}",
+                    }
+                }
             out.write(json.dumps(reply) + "\n")
             out.flush()
 

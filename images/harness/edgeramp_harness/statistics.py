@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 Floats = NDArray[np.float64]
 RESAMPLES = 9999
@@ -116,21 +116,21 @@ def _bca_bounds(boot: Floats, point: float, jack: Floats, counts: NDArray[Any], 
     share = (np.mean(boot < point) + np.mean(boot <= point)) / 2
     if share <= 0 or share >= 1 or np.ptp(boot) == 0:
         return float(np.quantile(boot, 1 - confidence)), float(np.quantile(boot, confidence))
-    z0 = stats.norm.ppf(share)
+    z0 = special.ndtri(share)
     deviation = np.average(jack, weights=counts) - jack
     spread = float((counts * deviation**2).sum())
     acceleration = float((counts * deviation**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
 
     def quantile(level: float) -> float:
-        z = z0 + stats.norm.ppf(level)
-        return float(np.quantile(boot, stats.norm.cdf(z0 + z / (1 - acceleration * z))))
+        z = z0 + special.ndtri(level)
+        return float(np.quantile(boot, special.ndtr(z0 + z / (1 - acceleration * z))))
 
     return quantile(1 - confidence), quantile(confidence)
 
 
 def _normal(b: Floats, c: Floats, size: Floats, gate: float, confidence: float) -> tuple[Pair, Pair]:
     """Ratio estimators by linearization; for single items the textbook normal bound."""
-    z, n = float(stats.norm.ppf(confidence)), len(b)
+    z, n = float(special.ndtri(confidence)), len(b)
     margin = (c.sum() - gate * b.sum()) / size.sum()
     se = float(np.std(c - gate * b - margin * size, ddof=1)) / math.sqrt(n) / float(size.mean())
     ratio = c.sum() / b.sum()
@@ -147,7 +147,7 @@ def _items_needed(b: Floats, c: Floats, gate: float, confidence: float) -> int |
     mean = float(z.mean())
     if mean <= 0:
         return None
-    needed = float(((stats.norm.ppf(confidence) + stats.norm.ppf(0.8)) * float(z.std()) / mean) ** 2)
+    needed = float(((special.ndtri(confidence) + special.ndtri(0.8)) * float(z.std()) / mean) ** 2)
     lossless = math.ceil(math.log(1 - confidence) / math.log1p(-min(mean, 0.999999)))
     return max(math.ceil(needed), lossless if not (c < b).any() else 1)
 

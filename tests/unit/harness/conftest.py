@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -22,15 +25,24 @@ import requests
 from onnx import TensorProto, helper, numpy_helper
 
 from edgeramp.report import Failure, parse_summary
+from edgeramp_harness.job import run as run_job
 
 ROOT = Path(__file__).parents[3]
 RUN = {"kind": "EdgeModel", "namespace": "default", "name": "tiny", "uid": "u", "generation": 1}
 CLASSES, WIDTH = 5, 16
 
 
+@dataclass(frozen=True)
+class RegistryServer:
+    """host:port, and where it keeps its files."""
+
+    host: str
+    data: Path
+
+
 @pytest.fixture(scope="session")
-def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """host:port of an empty docker-registry."""
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RegistryServer]:
+    """An empty docker-registry."""
     program = shutil.which("docker-registry")
     if not program:
         pytest.skip("docker-registry is not installed (Debian package docker-registry)")
@@ -51,7 +63,7 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             break
         except requests.ConnectionError:
             time.sleep(0.05)  # the process is starting; there is nothing else to wait on
-    yield host
+    yield RegistryServer(host, folder / "data")
     server.terminate()
     server.wait()
 
@@ -112,9 +124,18 @@ class Result:
         return self.summary
 
 
+@contextlib.contextmanager
+def _signals_kept() -> Iterator[None]:
+    """A Job installs handlers; the test runner wants its own back."""
+    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGALRM)}
+    yield
+    for which, handler in before.items():
+        signal.signal(which, handler)
+
+
 @dataclass(frozen=True)
 class Bench:
-    """A store, and verbs run against it in processes of their own."""
+    """A store, and verbs run against it."""
 
     host: str
     folder: Path
@@ -124,31 +145,36 @@ class Bench:
     def store(self) -> dict[str, Any]:
         return {"host": self.host, "repository": self.repository, "plainHttp": True}
 
-    def run(self, verb: str, env: dict[str, str] | None = None, **spec: Any) -> Result:
-        """Run a verb with the given spec fields."""
+    def run(self, verb: str, *, process: bool = False, prefix: tuple[str, ...] = (), **spec: Any) -> Result:
+        """Run a verb with the given spec fields: in this process (runners are processes anyway), or as a Job does."""
         job = Path(self._fresh(verb))
         body = {"schemaVersion": 1, "verb": verb, "run": RUN, "store": self.store, **spec}
         (job / "spec.json").write_text(json.dumps(body))
-        termination = job / "termination"
-        args = [
-            "--spec",
-            str(job / "spec.json"),
-            "--termination",
-            str(termination),
-            "--work",
-            str(job / "work"),
-        ]
-        code, log = self.call(verb, *args, "--sources", str(self.folder / "sources"), env=env)
+        (job / "work").mkdir()
+        termination, sources = job / "termination", self.folder / "sources"
+        if process or prefix:
+            args = [
+                "--spec",
+                str(job / "spec.json"),
+                "--termination",
+                str(termination),
+                "--work",
+                str(job / "work"),
+            ]
+            code, log = self.call(verb, *args, "--sources", str(sources), prefix=prefix)
+        else:
+            with contextlib.redirect_stdout(io.StringIO()) as out, _signals_kept():
+                code = run_job(verb, job / "spec.json", termination, job / "work", sources)
+            log = out.getvalue()
         text = termination.read_text()
         assert len(text.encode()) <= 4096
         return Result(code, parse_summary(text), log)
 
-    def call(self, *args: str, env: dict[str, str] | None = None) -> tuple[int, str]:
-        """The harness's command line: (exit code, stdout and stderr)."""
-        path = f"{ROOT / 'operator'}:{ROOT / 'images/harness'}"
+    def call(self, *args: str, prefix: tuple[str, ...] = ()) -> tuple[int, str]:
+        """The harness's command line, behind `prefix`: (exit code, stdout and stderr)."""
         done = subprocess.run(
-            [sys.executable, "-m", "edgeramp_harness", *args], capture_output=True, text=True, timeout=300,
-            cwd=self.folder, env={**os.environ, "PYTHONPATH": path, "HOME": str(self.folder), **(env or {})},
+            [*prefix, sys.executable, "-m", "edgeramp_harness", *args], capture_output=True, text=True, timeout=300,
+            cwd=self.folder, env={**os.environ, "HOME": str(self.folder)},
         )  # fmt: skip
         return done.returncode, done.stdout + done.stderr
 
@@ -178,8 +204,8 @@ class Bench:
 
 
 @pytest.fixture(scope="session")
-def bench(registry: str, tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    return Bench(registry, tmp_path_factory.mktemp("bench"))
+def bench(registry: RegistryServer, tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(registry.host, tmp_path_factory.mktemp("bench"))
 
 
 @dataclass(frozen=True)
@@ -200,3 +226,9 @@ def things(bench: Bench) -> Things:
         bench.split("selection", split_arrays(64, 200)),
         bench.split("certification", split_arrays(264, 200)),
     )
+
+
+@pytest.fixture(scope="session", autouse=True)
+def importable() -> None:
+    """Runner processes find our packages the way this process does."""
+    os.environ["PYTHONPATH"] = f"{ROOT / 'operator'}:{ROOT / 'images/harness'}"

@@ -1,0 +1,245 @@
+"""package and fetch: what a server is started from, and who vouches for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from edgeramp.report import signature
+from edgeramp.values.errors import ArtifactError
+from edgeramp_harness.store import Registry
+from edgeramp_harness.verbs.package import fallback_tag
+
+from .conftest import Bench, RegistryServer, Result, Things
+
+CERTIFICATE = {"gates": {"accuracyRetention": "Pass"}, "isa": ["AVX512VNNI"], "alpha": 0.025}
+
+
+def private_key(path: Path) -> bytes:
+    """A new ECDSA P-256 key, also written to `path`."""
+    pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(pem)
+    return pem
+
+
+def package(bench: Bench, digest: str, key: Path) -> Result:
+    runner = {
+        "id": "int8",
+        "framework": "onnxruntime",
+        "precision": "int8",
+        "artifact": {"digest": digest, "format": "onnx"},
+    }
+    return bench.run(
+        "package",
+        modelName="tiny",
+        version="r1",
+        runner=runner,
+        certificate=CERTIFICATE,
+        signingKeyPath=str(key),
+    )
+
+
+def test_a_package_is_a_modelpack_with_a_certificate_that_verifies(
+    bench: Bench, things: Things, tmp_path: Path
+) -> None:
+    pem = private_key(tmp_path / "key.pem")
+    result = package(bench, things.model, tmp_path / "key.pem")
+    assert result.code == 0, result.log
+    registry = Registry(bench.host, bench.repository, True)
+    packaged = registry.find(result.summary.artifact)
+    assert packaged.manifest["artifactType"] == "application/vnd.cncf.model.manifest.v1+json"
+    assert packaged.manifest["config"]["mediaType"] == "application/vnd.cncf.model.config.v1+json"
+    assert packaged.layers[0].media_type == "application/vnd.cncf.model.weight.v1.raw"
+
+    folder = tmp_path / "certificate"
+    certificate = registry.pull(result.summary.certificate, folder)
+    assert certificate.manifest["subject"]["digest"] == packaged.digest
+    envelope = (folder / "certificate.dsse.json").read_bytes()
+    statement = signature.verify(envelope, [signature.public_key(pem)], manifest=packaged.digest)
+    assert statement.certificate == CERTIFICATE
+    assert statement.files == {layer.title: layer.digest for layer in packaged.layers}
+    assert statement.key_id == result.summary.key_id
+
+
+def test_referrers_are_listed_under_the_fallback_tag_without_repeats(
+    bench: Bench, things: Things, tmp_path: Path
+) -> None:
+    private_key(tmp_path / "key.pem")
+    first = package(bench, things.model, tmp_path / "key.pem").summary
+    second = package(bench, things.model, tmp_path / "key.pem").summary
+    assert first.artifact == second.artifact, "the same model packaged again is the same artifact"
+    index = Registry(bench.host, bench.repository, True).find(fallback_tag(first.artifact)).manifest
+    listed = [entry["digest"] for entry in index["manifests"]]
+    assert {first.certificate, second.certificate} <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+def test_without_a_key_it_ends_with_10(bench: Bench, things: Things, tmp_path: Path) -> None:
+    result = package(bench, things.model, tmp_path / "none.pem")
+    assert (result.code, result.failure.reason) == (10, "SigningKeyMissing")
+    (tmp_path / "bad.pem").write_text("-----BEGIN NONSENSE-----")
+    result = package(bench, things.model, tmp_path / "bad.pem")
+    assert (result.code, result.failure.reason) == (10, "SigningKeyUnusable")
+
+
+def test_openssf_model_signing_verifies_it_too(bench: Bench, things: Things, tmp_path: Path) -> None:
+    pytest.importorskip("model_signing", reason="model-signing is only in the courier image's environment")
+    from model_signing import verifying
+
+    pem = private_key(tmp_path / "key.pem")
+    (tmp_path / "public.pem").write_bytes(signature.public_key(pem))
+    done = package(bench, things.model, tmp_path / "key.pem").summary
+    registry = Registry(bench.host, bench.repository, True)
+    index = registry.find(fallback_tag(done.artifact)).manifest
+    bundle = next(e["digest"] for e in index["manifests"] if "sigstore" in e["artifactType"])
+    registry.pull(bundle, tmp_path / "sig")
+    registry.pull(done.artifact, tmp_path / "model")
+    verifying.Config().use_elliptic_key_verifier(public_key=tmp_path / "public.pem").verify(
+        tmp_path / "model", tmp_path / "sig/model.sig"
+    )
+
+
+def fetch(bench: Bench, digest: str, dest: Path) -> tuple[int, str]:
+    uri = f"oci://{bench.host}/{bench.repository}@{digest}"
+    termination = str(dest.parent / "termination")
+    return bench.call(
+        "fetch", "--artifact", uri, "--dest", str(dest), "--plain-http", "--termination", termination
+    )
+
+
+def test_fetch_writes_down_what_it_verified(bench: Bench, things: Things, tmp_path: Path) -> None:
+    code, log = fetch(bench, things.model, tmp_path / "models")
+    assert code == 0, log
+    record = json.loads((tmp_path / "models/.edgeramp/manifest.json").read_text())
+    assert record["artifact"] == things.model
+    assert [f["path"] for f in record["files"]] == ["model.onnx"]
+    assert "verified model.onnx" in log
+
+
+def test_fetch_refuses_tags(bench: Bench, tmp_path: Path) -> None:
+    code, log = bench.call(
+        "fetch", "--artifact", f"oci://{bench.host}/{bench.repository}:model", "--dest", str(tmp_path / "m"),
+        "--plain-http", "--termination", str(tmp_path / "t"),
+    )  # fmt: skip
+    assert code == 10
+    assert "never from a tag" in log
+
+
+@pytest.mark.parametrize("title", ["../evil", "/etc/evil", "a/../../evil", ".edgeramp/manifest.json", "a\\b"])
+def test_fetch_refuses_paths_that_leave_the_folder(bench: Bench, tmp_path: Path, title: str) -> None:
+    registry = Registry(bench.host, bench.repository, True)
+    blob = registry.push_blob(b"evil")
+    layer = {
+        "mediaType": "application/octet-stream", "digest": blob, "size": 4,
+        "annotations": {"org.opencontainers.image.title": title},
+    }  # fmt: skip
+    config = {
+        "mediaType": "application/vnd.oci.empty.v1+json",
+        "digest": registry.push_blob(b"{}"),
+        "size": 2,
+    }
+    media = "application/vnd.oci.image.manifest.v1+json"
+    manifest = {"schemaVersion": 2, "mediaType": media, "config": config, "layers": [layer]}
+    digest = registry.push_manifest(manifest, media).digest
+    code, log = fetch(bench, digest, tmp_path / "models")
+    assert code == 12, log
+    assert not list(tmp_path.rglob("*evil*"))
+    assert "UnsafePath" in log
+
+
+def test_a_blob_changed_in_the_store_is_refused(
+    bench: Bench, registry: RegistryServer, tmp_path: Path
+) -> None:
+    digest = bench.push("victim", _file(tmp_path / "model.onnx", b"good" * 100))
+    blob = Registry(bench.host, bench.repository, True).find(digest).layers[0].digest.removeprefix("sha256:")
+    stored = registry.data / f"docker/registry/v2/blobs/sha256/{blob[:2]}/{blob}/data"
+    stored.write_bytes(b"evil" * 100)
+    code, log = fetch(bench, digest, tmp_path / "models")
+    assert code == 11, log
+    assert not (tmp_path / "models/model.onnx").exists()
+
+
+def _file(path: Path, content: bytes) -> Path:
+    path.write_bytes(content)
+    return path
+
+
+def test_push_prints_the_digest_and_takes_titles(bench: Bench, tmp_path: Path) -> None:
+    _file(tmp_path / "whatever.bin", b"content")
+    dest = f"oci://{bench.host}/{bench.repository}:pushed"
+    code, log = bench.call("push", "--dest", dest, "--plain-http", f"model.onnx={tmp_path / 'whatever.bin'}")
+    assert code == 0, log
+    found = Registry(bench.host, bench.repository, True).find("pushed")
+    assert found.digest in log
+    assert [layer.title for layer in found.layers] == ["model.onnx"]
+
+
+# the envelope
+
+
+@pytest.fixture
+def signed(tmp_path: Path) -> tuple[bytes, bytes]:
+    """An envelope, and the public key it verifies with."""
+    pem = private_key(tmp_path / "key.pem")
+    envelope = signature.sign({"model.onnx": f"sha256:{'a' * 64}"}, f"sha256:{'b' * 64}", CERTIFICATE, pem)
+    return envelope, signature.public_key(pem)
+
+
+def _changed(envelope: bytes, **changes: Any) -> bytes:
+    return json.dumps({**json.loads(envelope), **changes}).encode()
+
+
+def test_an_altered_payload_does_not_verify(signed: tuple[bytes, bytes]) -> None:
+    import base64
+
+    envelope, key = signed
+    payload = base64.b64decode(json.loads(envelope)["payload"]).replace(b"Pass", b"Fail")
+    with pytest.raises(ArtifactError, match="does not verify"):
+        signature.verify(_changed(envelope, payload=base64.b64encode(payload).decode()), [key])
+
+
+def test_another_key_does_not_verify_but_one_of_several_does(
+    signed: tuple[bytes, bytes], tmp_path: Path
+) -> None:
+    envelope, key = signed
+    other = signature.public_key(private_key(tmp_path / "other.pem"))
+    with pytest.raises(ArtifactError, match="does not verify"):
+        signature.verify(envelope, [other])
+    assert signature.verify(envelope, [other, key]).key_id == signature.key_id(key)
+
+
+def test_a_certificate_for_another_artifact_is_refused(signed: tuple[bytes, bytes]) -> None:
+    envelope, key = signed
+    with pytest.raises(ArtifactError, match="not for"):
+        signature.verify(envelope, [key], manifest=f"sha256:{'c' * 64}")
+
+
+@pytest.mark.parametrize(
+    "envelope", [b"", b"{}", b"[]", b'{"payload": 1}', b'{"payload": "!", "signatures": []}']
+)
+def test_what_is_not_an_envelope_is_refused(signed: tuple[bytes, bytes], envelope: bytes) -> None:
+    with pytest.raises(ArtifactError, match="not a DSSE envelope"):
+        signature.verify(envelope, [signed[1]])
+
+
+def test_another_payload_type_and_no_keys_are_refused(signed: tuple[bytes, bytes]) -> None:
+    envelope, key = signed
+    with pytest.raises(ArtifactError, match="payload is"):
+        signature.verify(_changed(envelope, payloadType="text/plain"), [key])
+    with pytest.raises(ArtifactError, match="no public key"):
+        signature.verify(envelope, [])
+
+
+def test_only_p256_keys_sign(tmp_path: Path) -> None:
+    pem = ec.generate_private_key(ec.SECP384R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    with pytest.raises(ArtifactError, match="P-256"):
+        signature.sign({}, f"sha256:{'b' * 64}", {}, pem)
