@@ -43,8 +43,10 @@ def measured(**changes: Any) -> MeasureSummary:
     [
         ("retention whose lower margin is above 0 passes", {"quality__margin_lower": 1e-9}, 0, PASS),
         ("retention whose lower margin is exactly 0 is inconclusive", {"quality__margin_lower": 0.0}, 0, INCONCLUSIVE),
-        ("retention whose upper margin is below 0 fails", {"quality__margin_lower": -0.2, "quality__margin_upper": -1e-9}, 0, FAIL),
-        ("retention astride the demand is inconclusive", {"quality__margin_lower": -0.01, "quality__margin_upper": 0.01}, 0, INCONCLUSIVE),
+        ("retention whose upper margin is below 0 fails",
+         {"quality__margin_lower": -0.2, "quality__margin_upper": -1e-9}, 0, FAIL),
+        ("retention astride the demand is inconclusive",
+         {"quality__margin_lower": -0.01, "quality__margin_upper": 0.01}, 0, INCONCLUSIVE),
         ("retention far above 1 is a suspect baseline", {"quality__retention": 1.4, "quality__lower": 1.3}, 0, INCONCLUSIVE),
         ("a speed whose lower bound clears 2x passes", {"latency__speedup_lower": 2.0}, 1, PASS),
         ("a speed of 2.5x with a lower bound of 1.99x is inconclusive", {"latency__speedup_lower": 1.99}, 1, INCONCLUSIVE),

@@ -29,8 +29,7 @@ def ready(run: OptimizationRun) -> tuple[str, str]:
 
 
 def specs(made: World, kind: type) -> list[Any]:
-    configs = [c for c in made.of("ConfigMap")]
-    found = [SPEC.validate_json(c["data"]["spec.json"]) for c in configs]
+    found = [SPEC.validate_json(c["data"]["spec.json"]) for c in made.of("ConfigMap")]
     return [s for s in found if isinstance(s, kind)]
 
 

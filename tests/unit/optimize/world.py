@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -77,7 +76,8 @@ class World:
     # observing
 
     def of(self, kind: str) -> list[dict[str, Any]]:
-        return [copy.deepcopy(o) for (k, _), o in sorted(self.objects.items()) if k == kind]
+        """All objects of a kind, by name. Not copies: plans must not edit what they see, nor should tests."""
+        return [o for (k, _), o in sorted(self.objects.items()) if k == kind]
 
     def get(self, kind: str, name: str) -> dict[str, Any]:
         return self.objects[kind, name]
@@ -92,7 +92,7 @@ class World:
         jobs = [j for j in self.of("Job") if j["metadata"]["labels"][LABEL_ROLE] in ("stage", "assess")]
         return EdgeModelSeen(
             now=self.now,
-            model=copy.deepcopy(self.get("EdgeModel", name)),
+            model=self.get("EdgeModel", name),
             jobs=tuple(jobs),
             pods=tuple(self._pods(jobs)),
             runs=tuple(self.of("OptimizationRun")),
@@ -105,11 +105,11 @@ class World:
         jobs = [j for j in self.of("Job") if j["metadata"]["labels"].get(LABEL_RUN) == name]
         return RunSeen(
             now=self.now,
-            run=copy.deepcopy(self.get("OptimizationRun", name)),
+            run=self.get("OptimizationRun", name),
             jobs=tuple(jobs),
             pods=tuple(self._pods(jobs)),
             nodes=tuple(self.nodes),
-            leases=tuple(copy.deepcopy(lease) for lease in self.leases.values()),
+            leases=tuple(self.leases.values()),
             secret_missing=self.secret_missing,
             settings=self.settings,
         )
@@ -123,44 +123,49 @@ class World:
 
     def carry_out(self, kind: str, name: str, decision: Decision, actions: int | None = None) -> bool:
         """Status, then the first `actions` actions (all when None), then events. True when anything changed."""
-        before = json.dumps([self._plain(), self.leases], sort_keys=True)
-        self.objects[kind, name]["status"] = json.loads(json.dumps(decision.status.wire()))
+        status = json.loads(json.dumps(decision.status.wire()))
+        changed = status != self.objects[kind, name].get("status")
+        self.objects[kind, name] = {**self.objects[kind, name], "status": status}
         for action in decision.actions if actions is None else decision.actions[:actions]:
-            self._act(action)
+            changed |= self._act(action)
         if actions is None:
-            for event in decision.events:
-                self.events.append((name, event))
-        return before != json.dumps([self._plain(), self.leases], sort_keys=True)
+            self.events.extend((name, event) for event in decision.events)
+        return changed
 
-    def _plain(self) -> dict[str, Any]:
-        return {f"{kind}/{name}": value for (kind, name), value in self.objects.items()}
-
-    def _act(self, action: Action) -> None:
+    def _act(self, action: Action) -> bool:
         match action:
             case Create(manifest=manifest):
                 key = (manifest["kind"], manifest["metadata"]["name"])
-                if key not in self.objects:
-                    self._create(key, manifest)
+                return key not in self.objects and self._create(key, manifest)
             case Apply(manifest=manifest):
                 key = (manifest["kind"], manifest["metadata"]["name"])
-                if key not in self.objects:
-                    self._create(key, manifest)
-                elif self.objects[key]["spec"] != manifest["spec"]:
-                    self.objects[key]["spec"] = json.loads(json.dumps(manifest["spec"]))
-                    self.objects[key]["metadata"]["generation"] += 1
+                return self._create(key, manifest) if key not in self.objects else self._apply(key, manifest)
             case Delete(kind=kind, name=name):
-                self.objects.pop((kind, name), None)
+                return self.objects.pop((kind, name), None) is not None
             case Patch(kind=kind, name=name, body=body):
-                have = self.objects[kind, name]["metadata"].setdefault("annotations", {})
-                for key_, value in body["metadata"]["annotations"].items():
-                    have.pop(key_, None) if value is None else have.update({key_: value})
+                return self._annotate((kind, name), body["metadata"]["annotations"])
             case TakeLease(name=name, holder=holder, seconds=seconds):
-                self._take(name, holder, seconds)
+                return self._take(name, holder, seconds)
             case DropLease(name=name, holder=holder):
-                if self.leases.get(name, {}).get("spec", {}).get("holderIdentity") == holder:
-                    del self.leases[name]
+                mine = self.leases.get(name, {}).get("spec", {}).get("holderIdentity") == holder
+                return mine and self.leases.pop(name, None) is not None
 
-    def _create(self, key: tuple[str, str], manifest: Mapping[str, Any]) -> None:
+    def _apply(self, key: tuple[str, str], manifest: Mapping[str, Any]) -> bool:
+        spec, have = json.loads(json.dumps(manifest["spec"])), self.objects[key]
+        if have["spec"] == spec:
+            return False
+        meta = {**have["metadata"], "generation": have["metadata"]["generation"] + 1}
+        self.objects[key] = {**have, "metadata": meta, "spec": spec}
+        return True
+
+    def _annotate(self, key: tuple[str, str], changes: Mapping[str, str | None]) -> bool:
+        have = self.objects[key]
+        old = have["metadata"].get("annotations", {})
+        new = {k: v for k, v in {**old, **changes}.items() if v is not None}
+        self.objects[key] = {**have, "metadata": {**have["metadata"], "annotations": new}}
+        return bool(old != new)
+
+    def _create(self, key: tuple[str, str], manifest: Mapping[str, Any]) -> bool:
         made = json.loads(json.dumps(manifest))
         self._serial += 1
         made["metadata"] |= {
@@ -172,20 +177,16 @@ class World:
         if key[0] == "Job":
             made["status"] = {"startTime": timestamp(self.now)}
             self.started.append(key[1])
+        return True
 
-    def _take(self, name: str, holder: str, seconds: int) -> None:
+    def _take(self, name: str, holder: str, seconds: int) -> bool:
         spec = self.leases.get(name, {}).get("spec", {})
         live = spec and self.now - epoch(spec["renewTime"]) <= spec["leaseDurationSeconds"]
         if live and spec["holderIdentity"] != holder:
-            return
-        self.leases[name] = {
-            "metadata": {"name": name},
-            "spec": {
-                "holderIdentity": holder,
-                "leaseDurationSeconds": seconds,
-                "renewTime": timestamp(self.now),
-            },
-        }
+            return False
+        held = {"holderIdentity": holder, "leaseDurationSeconds": seconds, "renewTime": timestamp(self.now)}
+        self.leases[name] = {"metadata": {"name": name}, "spec": held}
+        return True
 
     # Jobs
 
@@ -261,7 +262,7 @@ class World:
         if line not in self.story[-8:]:
             self.story.append(line)
 
-    def until_idle(self, limit: int = 400, patience: float = 3600.0) -> None:
+    def until_idle(self, limit: int = 400, patience: float = 400.0) -> None:
         """Look, let Jobs end, let time pass, until nothing happens any more for `patience` seconds."""
         idle_since = self.now
         for _ in range(limit):
