@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-
 from tests.support.world import Behaviour, World, healthy, spec_of
 
 QUICK: dict[str, Any] = {

@@ -39,6 +39,9 @@ def artifact(name: str) -> str:
     return f"oci://store/model@sha256:{name.lower() * 64}"
 
 
+CERTIFIED = Admission(True, "Certified", "Signed and certified for this hardware.")
+
+
 @dataclass(frozen=True)
 class Behaviour:
     """How the servers of one artifact behave. Times in seconds; `crash_after` counts from being ready."""
@@ -47,7 +50,7 @@ class Behaviour:
     errors: float = 0.001
     latency: float = 0.010
     crash_after: float | None = None
-    admission: Admission = Admission(True, "Certified", "Signed and certified for this hardware.")
+    admission: Admission = CERTIFIED
 
 
 @dataclass
@@ -191,15 +194,12 @@ class World:
     def observe(self) -> RolloutSeen:
         """What the operator would see now."""
         self._kubelet()
-        of_kind = lambda kind: tuple(
-            copy.deepcopy(o) for (k, _), o in sorted(self.objects.items()) if k == kind
-        )  # noqa: E731
         behaviour = self._behaviour(revision_of(RolloutSpec.model_validate(self.rollout["spec"])).revision)
         return RolloutSeen(
             now=self.now,
             rollout=copy.deepcopy(self.rollout),
-            deployments=of_kind("Deployment"),
-            services=of_kind("Service"),
+            deployments=self._of_kind("Deployment"),
+            services=self._of_kind("Service"),
             pods=tuple(self._pod(p) for p in self.pods),
             route=copy.deepcopy(self.route),
             gateway=self.gateway,
@@ -207,6 +207,9 @@ class World:
             admissions={self.rollout["spec"]["artifact"]: behaviour.admission},
             settings=SETTINGS,
         )
+
+    def _of_kind(self, kind: str) -> tuple[Json, ...]:
+        return tuple(copy.deepcopy(o) for (k, _), o in sorted(self.objects.items()) if k == kind)
 
     # What the operator does
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tests.support.world import Behaviour, World, healthy, spec_of
 
 from edgeramp.decide.seen import Admission
 from edgeramp.render.route import split_of
-from tests.support.world import Behaviour, World, healthy, spec_of
 
 NO_ANALYSIS: dict[str, Any] = {"enabled": False}
 WIDE: dict[str, Any] = {

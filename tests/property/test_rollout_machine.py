@@ -1,0 +1,178 @@
+"""Whatever people, pods, gateways and operators do: the invariants of the ramp hold after every step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from tests.support.world import Behaviour, World, spec_of
+
+from edgeramp.decide.decision import Apply, Decision
+from edgeramp.decide.rollout import plan_rollout
+from edgeramp.decide.seen import RolloutSeen
+from edgeramp.render.route import split_of, weight_of
+from edgeramp.values.errors import Conflict
+from edgeramp.values.names import GROUP
+
+ARTIFACTS = st.sampled_from("ABCD")
+BEHAVIOURS = st.sampled_from(
+    [
+        Behaviour(), Behaviour(errors=0.3), Behaviour(latency=0.05), Behaviour(ready_after=None),
+        Behaviour(crash_after=25), Behaviour(ready_after=40), Behaviour(crash_after=70),
+    ]
+)  # fmt: skip
+STEPS = st.lists(
+    st.one_of(
+        st.builds(lambda w: {"setWeight": w}, st.sampled_from([0, 5, 25, 50, 100])),
+        st.sampled_from([{"pause": {}}, {"pause": {"duration": "20s"}}]),
+    ),
+    max_size=5,
+)
+VERBS = st.sampled_from(["promote", "promote-full", "abort", "retry"])
+QUICK = {
+    "falsePromotion": "0.2", "errors": {"userBudget": "0.02"}, "latency": {"promoteSlower": "0.7"}, "stepMinimum": "10s",
+}  # fmt: skip
+
+
+class Watched(World):
+    """Looks at every decision as it is carried out."""
+
+    def apply(self, seen: RolloutSeen, decision: Decision) -> None:
+        before = seen.rollout["metadata"]["resourceVersion"] == self.rollout["metadata"]["resourceVersion"]
+        if before:
+            self._never_up_without_reason(seen, decision)
+        super().apply(seen, decision)
+
+    def _never_up_without_reason(self, seen: RolloutSeen, decision: Decision) -> None:
+        status = decision.status.wire()
+        routes = [
+            a.manifest for a in decision.actions if isinstance(a, Apply) and a.manifest["kind"] == "HTTPRoute"
+        ]
+        ramp, stable = status.get("ramp"), status.get("stable")
+        if not routes or not ramp:
+            return
+        mine = f"digits-box-{ramp['revision']}"
+        old = weight_of(split_of(seen.route), mine) if seen.route else 0
+        new = weight_of(split_of(routes[-1]), mine)
+        if ramp.get("abortedAt") is not None:
+            assert new == 0, "after a failure the next weight is 0"
+        if new <= old:
+            return
+        ready = sum(1 for p in self.pods if p.revision == ramp["revision"] and self._ready(p))
+        assert ready > 0, "up only when the candidate is ready"
+        free = not stable or ramp.get("skipSteps") or ramp.get("promotedFull") or old == 0
+        assert free or status.get("verdict") == "Pass" or self._asked(seen, new), "never up without Pass"
+        assert new <= max(ramp.get("granted", 0), 100 if free else 0), "never above what was granted"
+
+    def _asked(self, seen: RolloutSeen, new: int) -> bool:
+        """A person promoted, or the weight was granted before and only comes back."""
+        before = (seen.rollout.get("status") or {}).get("ramp") or {}
+        annotations = seen.rollout["metadata"].get("annotations") or {}
+        return f"{GROUP}/promote" in annotations or new <= before.get("granted", 0)
+
+
+class RolloutMachine(RuleBasedStateMachine):
+    @initialize(steps=STEPS, kinds=st.lists(BEHAVIOURS, min_size=3, max_size=3), replicas=st.integers(1, 3))
+    def begin(self, steps: list[dict[str, Any]], kinds: list[Behaviour], replicas: int) -> None:
+        strategy = {"steps": steps, "analysis": QUICK}
+        behaviours = dict(zip("BCD", kinds, strict=True))
+        self.world = Watched(spec_of("A", strategy=strategy, replicas=replicas), behaviours, rps=30)
+        self.world.run(30)
+
+    @rule(name=ARTIFACTS)
+    def ask_for(self, name: str) -> None:
+        self.world.set_artifact(name)
+
+    @rule(paused=st.booleans())
+    def pause(self, paused: bool) -> None:
+        self.world.edit(paused=paused)
+
+    @rule(replicas=st.integers(0, 4))
+    def scale(self, replicas: int) -> None:
+        self.world.edit(replicas=replicas)
+
+    @rule(steps=STEPS)
+    def edit_steps(self, steps: list[dict[str, Any]]) -> None:
+        self.world.edit(strategy={"steps": steps, "analysis": QUICK})
+
+    @rule(verb=VERBS)
+    @precondition(lambda self: self.world.status.get("ramp"))
+    def ask(self, verb: str) -> None:
+        self.world.annotate(verb)
+
+    @rule(verb=VERBS, value=st.sampled_from(["", "x", "x/y", "abc/1", "0123456789/99"]))
+    def ask_nonsense(self, verb: str, value: str) -> None:
+        self.world.annotate(verb, value)
+
+    @rule(seconds=st.sampled_from([1, 5, 15, 40, 130]))
+    def time_passes(self, seconds: int) -> None:
+        self.world.run(seconds)
+
+    @rule(up=st.booleans())
+    def gateway(self, up: bool) -> None:
+        self.world.gateway = {"metadata": {"name": "edge"}} if up else None
+
+    @rule(up=st.booleans())
+    def metrics(self, up: bool) -> None:
+        self.world.metrics_up = up
+
+    @rule(weights=st.sampled_from([(1, 1), (0, 100), (100, 0), (10, 90), (0, 0)]))
+    @precondition(lambda self: self.world.route is not None)
+    def somebody_writes_weights(self, weights: tuple[int, int]) -> None:
+        route = self.world.route
+        assert route is not None
+        for ref, weight in zip(route["spec"]["rules"][0]["backendRefs"], weights, strict=False):
+            ref["weight"] = weight
+        self.world._touch(route)
+
+    @rule()
+    @precondition(lambda self: self.world.route is not None)
+    def somebody_deletes_the_route(self) -> None:
+        del self.world.objects["HTTPRoute", "digits-box"]
+
+    @rule(cut=st.integers(0, 3))
+    def the_operator_dies_in_between(self, cut: int) -> None:
+        self.world.apply_partly(self.world.observe(), cut)
+
+    @rule(seconds=st.sampled_from([1, 20]))
+    def a_second_worker_interferes(self, seconds: int) -> None:
+        """It has seen the world earlier, and acts late."""
+        seen = self.world.observe()
+        late = plan_rollout(seen)
+        self.world.run(seconds)
+        try:
+            self.world.apply(seen, late)
+        except Conflict:
+            return
+
+    @invariant()
+    def it_settles_and_is_coherent(self) -> None:
+        world = self.world
+        world.settle()
+        status, generation = world.status, world.rollout["metadata"]["generation"]
+        kinds = [c["type"] for c in status["conditions"]]
+        assert len(kinds) == len(set(kinds)) and kinds == sorted(kinds)
+        assert {c["observedGeneration"] for c in status["conditions"]} == {generation}
+        ready = world.condition("Ready")
+        assert (status["phase"] == "Healthy") == (ready is not None and ready[0] == "True")
+        assert ("ramp" in status) == ("candidate" in status)
+        assert status["message"] and not world.rollout["metadata"].get("annotations")
+        if status["phase"] == "Healthy" and world.rollout["spec"]["replicas"]:
+            assert world.weight(world.name(status["stable"]["revision"])) == 100
+        if (status.get("ramp") or {}).get("abortedAt") is not None:
+            assert world.weight_now() == 0
+
+    @invariant()
+    def no_backend_dangles(self) -> None:
+        for backend in split_of(self.world.route) if self.world.route else ():
+            assert ("Service", backend.service) in self.world.objects
+            assert ("Deployment", backend.service) in self.world.objects
+
+
+RolloutMachine.TestCase.settings = settings(
+    max_examples=40, stateful_step_count=25, deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)  # fmt: skip
+TestRollout = RolloutMachine.TestCase
