@@ -33,7 +33,13 @@ class ApiPart(BaseModel):
     """Frozen, camelCase on the wire. Unknown fields are ignored here (an older operator may read a newer object);
     the API server prunes or refuses them by the schema."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, populate_by_name=True)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="ignore",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
+    )
     CEL: ClassVar[tuple[Cel, ...]] = ()
 
     def wire(self) -> dict[str, Any]:
@@ -157,29 +163,43 @@ class Resources(ApiPart):
     """What one server or measuring process is allotted. Threads = whole CPUs."""
 
     cpu: Quantity = "1"
+    """CPU request and limit of a server; whole CPUs become threads."""
     memory: Quantity = "1Gi"
+    """Memory request and limit of a server."""
 
 
 class Target(ApiPart):
     """A class of hardware: nodes are found by labels (Node Feature Discovery's names)."""
 
     name: Name
+    """Becomes part of host names and of the names of runs and Rollouts."""
     node_selector: Labels
+    """Labels that a node must have to belong to this target."""
     resources: Resources = Resources()
+    """What one server gets."""
     frameworks: Annotated[list[Framework], Field(max_length=8)] | None = None
+    """Which frameworks to try, in place of the choice made from the hardware."""
 
 
 class Gates(ApiPart):
     """What a candidate must prove, by one-sided bounds at `confidence`."""
 
     accuracy_retention: Ratio = "0.95"
+    """Share of the original accuracy that must be kept."""
     speedup: Ratio = "2.0"
+    """How many times faster than the reference."""
     speed_reference: Literal["BestF32", "SourceF32"] = "BestF32"
+    """BestF32: the fastest FP32 runtime on that node. SourceF32: the runtime of the source format."""
     memory_reduction: Ratio = "0.5"
+    """Share of memory that must be saved."""
     memory_metric: Literal["artifact", "incrementalRss", "privateDirty"] = "artifact"
+    """Which memory: the size of the artifact, the growth of resident memory by loading and running, or private dirty pages."""
     latency_variation: Ratio = "0.10"
+    """Largest coefficient of variation of the latency."""
     confidence: Ratio = "0.95"
+    """Confidence of each one-sided bound."""
     on_inconclusive: Literal["Block", "Allow"] = "Block"
+    """Block: an undecided gate keeps a candidate out. Allow: only a failed one does."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         ratio_rule(
@@ -204,8 +224,11 @@ class ObjectiveWeights(ApiPart):
     """How much each dimension counts when several candidates pass. Integers from 0 to 100."""
 
     latency: Annotated[int, Field(ge=0, le=100)] = 5
+    """Weight of a low latency."""
     memory: Annotated[int, Field(ge=0, le=100)] = 3
+    """Weight of a small memory footprint."""
     accuracy: Annotated[int, Field(ge=0, le=100)] = 2
+    """Weight of a high accuracy."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(
@@ -217,22 +240,29 @@ class ObjectiveWeights(ApiPart):
 
 class Objective(ApiPart):
     weights: ObjectiveWeights = ObjectiveWeights()
+    """How the winner is chosen among the candidates that pass all gates."""
 
 
 class Benchmark(ApiPart):
     """How long one candidate may be measured."""
 
     budget: Duration = "30s"
+    """Longest time to measure one candidate, after warming up."""
     min_rounds: Annotated[int, Field(ge=5, le=10000)] = 30
+    """Fewest rounds in which reference and candidate take turns."""
 
 
 class ServerSpec(ApiPart):
     """How an artifact is executed."""
 
     framework: Framework
+    """Which of the server images runs the artifact."""
     precision: Precision = "f32"
+    """Precision hint for the runtime."""
     model_name: Name
+    """Name of the model in the V2 protocol: /v2/models/NAME/infer."""
     image: Annotated[str, Field(max_length=512)] | None = None
+    """A server image of your own in place of the chart's."""
 
 
 class Revision(ApiPart):

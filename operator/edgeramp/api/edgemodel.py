@@ -35,8 +35,11 @@ class ModelSource(ApiPart):
     """Where the model is. With `digest` (or `@sha256:` in an oci:// URI) a different content is refused."""
 
     uri: Uri
+    """oci://HOST/REPOSITORY:TAG or @sha256:…, https://, s3://, hf:// or pvc://CLAIM/PATH. A tag is resolved once."""
     digest: Digest | None = None
+    """Digest that the source must have."""
     format: Literal["onnx", "openvino-ir"] = "onnx"
+    """Format of the model."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(
@@ -49,15 +52,20 @@ class ModelSource(ApiPart):
 
 class DataSource(ApiPart):
     uri: Uri
+    """Where the split is, as in source.uri."""
     digest: Digest | None = None
+    """Digest that the split must have."""
 
 
 class DataSplits(ApiPart):
     """Three disjoint splits; the search never sees `certification`."""
 
     calibration: DataSource
+    """Used to quantize."""
     selection: DataSource
+    """Used to choose among candidates."""
     certification: DataSource
+    """Used once, to certify the winner; no search sees it."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(
@@ -70,26 +78,38 @@ class DataSplits(ApiPart):
 
 class Evaluation(ApiPart):
     data: DataSplits
+    """Labelled data that the search did not train on."""
     metric: Literal["accuracy"] = "accuracy"
+    """What is measured on them."""
 
 
 class ModelRollout(ApiPart):
     """How each target is served and ramped. Every host name is prefixed by the target: `<target>.<hostname>`."""
 
     route: Route
+    """Where requests enter."""
     replicas: Annotated[int, Field(ge=1, le=1000)] = 1
+    """Server pods per target."""
     strategy: Strategy = Strategy()
+    """How traffic moves to a new revision."""
     start: Literal["Direct", "Baseline"] = "Direct"
+    """Baseline: the original model serves first and the optimized one is ramped against it. Direct: the optimized one
+    serves at once."""
     progress_deadline_seconds: Annotated[int, Field(ge=10, le=86400)] = 600
+    """How long a candidate may take to become available."""
     abort_scale_down_delay_seconds: Annotated[int, Field(ge=0, le=86400)] = 30
+    """How long the pods of an aborted candidate stay; 0 keeps them."""
 
 
 class EdgeModelSpec(ApiPart):
     source: ModelSource
+    """The model to optimize."""
     task: Literal[
         "image-classification", "text-classification", "audio-classification", "classification", "other"
     ]
+    """What the model does."""
     evaluation: Evaluation
+    """What proves that it kept its quality."""
     targets: Annotated[
         list[Target],
         Field(
@@ -100,12 +120,19 @@ class EdgeModelSpec(ApiPart):
             ),
         ),
     ]
+    """Classes of hardware; each is optimized and rolled out by itself."""
     frameworks: Annotated[list[Framework], Field(max_length=8)] | None = None
+    """Which frameworks to try on every target, in place of the choice made from the hardware."""
     gates: Gates = Gates()
+    """What a candidate must prove."""
     objective: Objective = Objective()
+    """Which of those that pass is best."""
     benchmark: Benchmark = Benchmark()
+    """How long to measure."""
     rollout: ModelRollout | None = None
+    """How to serve; without it nothing is served."""
     promotion: Literal["Automatic", "Manual"] = "Automatic"
+    """Manual: a certified winner waits for the annotation edgeramp.dev/approve with its revision."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(

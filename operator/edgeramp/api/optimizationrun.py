@@ -30,28 +30,46 @@ from edgeramp.values.verdict import Verdict
 
 class RunData(ApiPart):
     calibration: Digest
+    """Split used to quantize."""
     selection: Digest
+    """Split used to choose."""
     certification: Digest
+    """Split used once, to certify."""
 
 
 class OptimizationRunSpec(ApiPart):
     """Everything is pinned by digest: a run means the same today and in a year. The spec cannot change."""
 
     model: Name
+    """Name of the EdgeModel."""
     revision: Annotated[str, Field(max_length=16)]
+    """Hash of everything that decides the result."""
     target: Target
+    """The class of hardware."""
     source: Digest
+    """The staged model in the store."""
     format: Literal["onnx", "openvino-ir"] = "onnx"
+    """Its format."""
     data: RunData
+    """The staged splits in the store."""
     metric: Literal["accuracy"] = "accuracy"
+    """What is measured on them."""
     gates: Gates = Gates()
+    """What a candidate must prove."""
     objective: Objective = Objective()
+    """Which of those that pass is best."""
     benchmark: Benchmark = Benchmark()
+    """How long to measure."""
     candidates: Annotated[list[Candidate], Field(min_length=1, max_length=64)]
+    """What is tried."""
     choices: Annotated[list[Message], Field(max_length=64)] = Field(default_factory=list)
+    """Why these are tried."""
     exclusions: Annotated[list[Message], Field(max_length=32)] = Field(default_factory=list)
+    """What is not tried, and why."""
     package_baseline: bool = False
+    """Package the best FP32 as well, to be served first."""
     deadline_seconds: Annotated[int, Field(ge=60, le=604800)] = 7200
+    """The run ends then with what it has."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(

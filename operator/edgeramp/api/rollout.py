@@ -30,14 +30,18 @@ from edgeramp.values.verdict import Verdict
 
 class GatewayRef(ApiPart):
     name: ResourceName
+    """Name of the Gateway."""
     namespace: ResourceName | None = None
+    """Its namespace; the Rollout's own when left out."""
     section_name: ResourceName | None = None
+    """One of its listeners; all when left out."""
 
 
 class Route(ApiPart):
     """Where requests enter: a Gateway of the Gateway API, host names, a path prefix."""
 
     gateway_ref: GatewayRef
+    """The Gateway of the Gateway API."""
     hostnames: Annotated[
         list[Hostname],
         Field(
@@ -49,6 +53,7 @@ class Route(ApiPart):
             ),
         ),
     ]
+    """Host names of the requests."""
     path: Annotated[
         str,
         Field(
@@ -57,12 +62,14 @@ class Route(ApiPart):
             json_schema_extra=cel("self.startsWith('/')", "write a path that begins with /"),
         ),
     ] = "/"
+    """Prefix of the path of the requests."""
 
 
 class Pause(ApiPart):
     """Without a duration the ramp waits until somebody promotes."""
 
     duration: Duration | None = None
+    """How long; without it until somebody promotes."""
 
 
 class Step(ApiPart):
@@ -82,7 +89,9 @@ class Step(ApiPart):
         ]
         | None
     ) = None
+    """Percent of the requests that the candidate gets."""
     pause: Pause | None = None
+    """Wait at the present weight."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(
@@ -96,21 +105,32 @@ class FailureRateMetric(ApiPart):
     """Errors (5xx, timeout, refused) per track. Tolerated: ratio x stable + add. To promote: `userBudget` at the next weight."""
 
     share: Annotated[int, Field(ge=0, le=100)] = 1
+    """Part of the evidence budget, relative to the other metrics."""
     tolerate_ratio: Ratio = "1.1"
+    """Tolerated error rate as a multiple of stable's."""
     tolerate_add: Ratio = "0.0005"
+    """Tolerated error rate on top of that."""
     user_budget: Ratio = "0.002"
+    """What a step may add to the error rate of all users."""
     action: Literal["Rollback", "Hold", "Report"] = "Rollback"
+    """What a proven failure does."""
 
 
 class LatencyMetric(ApiPart):
     """Shift of the whole distribution, P(slower), and the tails above stable's p95 and p99."""
 
     share: Annotated[int, Field(ge=0, le=100)] = 1
+    """Part of the evidence budget, relative to the other metrics."""
     tolerate_slower: Ratio = "0.52"
+    """Tolerated probability that a request to the candidate is slower than one to stable; 0.5 is equal."""
     tolerate_tail_ratio: Ratio = "1.1"
+    """Tolerated share of slow requests as a multiple of stable's."""
     tolerate_tail_add: Ratio = "0.002"
+    """Tolerated share of slow requests on top of that."""
     promote_slower: Ratio = "0.56"
+    """Largest probability of being slower with which to promote."""
     action: Literal["Rollback", "Hold", "Report"] = "Rollback"
+    """What a proven failure does."""
 
 
 def _is_duration(field: str) -> str:
@@ -121,15 +141,25 @@ class Analysis(ApiPart):
     """How often to look and what errors of judgement are accepted (docs/concepts: evidence)."""
 
     enabled: bool = True
+    """false: steps go on by time alone; a lost candidate is still rolled back."""
     false_rollback: Ratio = "0.01"
+    """Accepted share of rollouts in which a harmless candidate is rolled back."""
     false_promotion: Ratio = "0.05"
+    """Accepted share of rollouts in which a candidate outside the margin is promoted."""
     scrape_interval: Duration = "5s"
+    """Time between two looks."""
     step_minimum: Duration = "30s"
+    """Shortest time at a weight."""
     max_duration: Duration = "2h"
+    """Longest time of a ramp without proof; then onInconclusive decides."""
     on_inconclusive: Literal["Hold", "Rollback", "Promote"] = "Hold"
+    """What to do when nothing is proven in time."""
     missing_scrapes: Annotated[int, Field(ge=2, le=100)] = 6
+    """After how many looks without an answer the ramp holds with verdict Error."""
     errors: FailureRateMetric = FailureRateMetric()
+    """Failed requests."""
     latency: LatencyMetric = LatencyMetric()
+    """Slow requests."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         ratio_rule(
@@ -163,11 +193,14 @@ class Strategy(ApiPart):
     steps: Annotated[list[Step], Field(max_length=32)] = Field(
         default_factory=lambda: [Step(set_weight=5), Step(set_weight=25), Step(set_weight=50)]
     )
+    """Weights and pauses in order; after the last the candidate always gets 100."""
     analysis: Analysis = Analysis()
+    """When to go on and when to go back."""
 
 
 class RollbackWindow(ApiPart):
     revisions: Annotated[int, Field(ge=0, le=20)] = 3
+    """How many earlier revisions may come back without steps."""
 
 
 _OVERRIDE_HELP = "serving without a certificate is put on record; write why and by whom"
@@ -179,9 +212,11 @@ class Override(ApiPart):
     reason: Annotated[
         str, Field(min_length=1, max_length=512, json_schema_extra=cel("size(self) > 0", _OVERRIDE_HELP))
     ]
+    """Why it may serve without a certificate."""
     approved_by: Annotated[
         str, Field(min_length=1, max_length=128, json_schema_extra=cel("size(self) > 0", _OVERRIDE_HELP))
     ]
+    """Who says so."""
 
 
 class RolloutSpec(ApiPart):
@@ -195,17 +230,29 @@ class RolloutSpec(ApiPart):
             ),
         ),
     ]
+    """What to serve, by digest."""
     target: Target
+    """Where to serve it."""
     server: ServerSpec
+    """How to execute it."""
     replicas: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Server pods of a revision that has all requests."""
     route: Route
+    """Where requests enter."""
     strategy: Strategy = Strategy()
+    """How traffic moves to a new artifact."""
     paused: bool = False
+    """Freeze weights and deadline."""
     allow_uncertified: Override | None = None
+    """Serve without a certificate, on record."""
     progress_deadline_seconds: Annotated[int, Field(ge=10, le=86400)] = 600
+    """How long a candidate may take to become available; pauses do not count."""
     on_progress_deadline: Literal["Abort", "Hold"] = "Abort"
+    """Abort: weight 0. Hold: wait and say so."""
     abort_scale_down_delay_seconds: Annotated[int, Field(ge=0, le=86400)] = 30
+    """How long the pods of an aborted candidate stay; 0 keeps them."""
     rollback_window: RollbackWindow = RollbackWindow()
+    """Which earlier revisions may come back at once."""
 
 
 class ServedRevision(Revision):

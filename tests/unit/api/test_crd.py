@@ -106,6 +106,17 @@ def test_every_column_shows_a_field_that_exists(kind: Kind) -> None:
             node = node["properties"][part]
 
 
+@each_kind
+def test_kubectl_explain_says_something_about_every_field_of_a_spec(kind: Kind) -> None:
+    ours = [
+        (path, node)
+        for path, node in _nodes(_schema(kind)["properties"]["spec"], "spec")
+        if not path.endswith(("[]", ".*", "spec"))
+        and "candidates[]" not in path  # those are of the Job contract
+    ]
+    assert not [path for path, node in ours if not node.get("description")]
+
+
 def test_a_chart_template_keeps_the_crd_on_uninstall() -> None:
     text = crds.chart_text_of(crd(KINDS[0]))
     assert text.startswith("{{- if .Values.crds.install }}\n")
