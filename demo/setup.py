@@ -1,0 +1,124 @@
+"""Everything before the story: tools, cluster, images, chart, example artifacts, gateway."""
+
+from __future__ import annotations
+
+import ctypes.util
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from demo import kube as kube_module
+from demo import paths, shell
+from demo.kube import Kube
+from demo.reach import Reach
+from demo.screen import Screen
+from demo.until import until
+
+
+@dataclass
+class Timings:
+    """Seconds per phase, in order."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def of(self, name: str) -> Iterator[None]:
+        """Adds the time spent inside to a phase."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = self.seconds.get(name, 0.0) + time.monotonic() - started
+            self.seconds[name] = round(spent, 1)
+
+
+def is_cold() -> bool:
+    """Whether nothing was built on this machine yet."""
+    return not any((paths.local.cache_dir() / "tools").glob("*"))
+
+
+def cluster(screen: Screen, timings: Timings) -> None:
+    """Tools, cluster, images. Each says itself when there is nothing to do."""
+    if not (shutil.which("docker") or shutil.which("podman")):
+        with timings.of("go builds"):
+            shell.stream(
+                screen, "building Kubernetes and its tools", paths.cluster_command("tools"), echo=True
+            )
+    with timings.of("cluster"):
+        shell.stream(screen, "starting the cluster", paths.cluster_command("up"), echo=True)
+    with timings.of("images"):
+        shell.stream(screen, "building images", paths.cluster_command("images"))
+        screen.say("all images are in the cluster's registry")
+
+
+def chart(screen: Screen, timings: Timings) -> None:
+    """The operator and its store by Helm, with a signing key of this cluster's own."""
+    signing = paths.scratch() / "signing"
+    with timings.of("chart"):
+        keygen = ["-m", "edgeramp.cli.keygen", "--namespace", paths.NAMESPACE, "--out", str(signing)]
+        shell.output([sys.executable, *keygen])
+        values = ["--values", str(signing / "values.yaml")]
+        images = paths.local.state_dir() / "images-values.yaml"
+        if images.exists():
+            values = ["--values", str(images), *values]
+        shell.stream(
+            screen,
+            "installing the chart",
+            paths.cluster_command(
+                "helm", "upgrade", "--install", paths.RELEASE, str(paths.CHART), "--namespace", paths.OPERATOR_NAMESPACE,
+                "--create-namespace", "--wait", "--timeout", "4m", *values,
+            ),
+        )  # fmt: skip
+        kube_module.apply(paths.EXAMPLES / "namespace.yaml")
+        kube_module.apply(signing / "manifests.yaml")
+    screen.good("operator and store run; certificates are signed with a key made for this cluster")
+
+
+def examples(screen: Screen, timings: Timings, names: tuple[str, ...]) -> dict[str, Path]:
+    """The folders of the built examples; trained on first use."""
+    with timings.of("examples"):
+        if ctypes.util.find_library("openblas") is None and shutil.which("apt-get"):
+            from edgeramp_local import prereqs
+
+            # Training with MLX is thirty times slower without it; a failure here costs patience only.
+            try:
+                prereqs.ensure_packages({"openblas-for-mlx": "libopenblas0-pthread"})
+            except Exception as error:
+                screen.say(f"OpenBLAS was not installed ({error}): training takes longer", "yellow")
+        for name in names:
+            what = f"building the {name} example (trained on first use)"
+            shell.stream(screen, what, [sys.executable, "-m", f"examples.models.{name}"])
+    from examples.publish import built
+
+    return {name: built(name) for name in names}
+
+
+def publish(screen: Screen, timings: Timings, reach: Reach, folders: dict[str, Path]) -> dict[str, str]:
+    """Models and splits into the store; tag to digest."""
+    from examples.publish import publish as push
+
+    pushed: dict[str, str] = {}
+    with timings.of("publish"):
+        store = reach.store()
+        for name, folder in folders.items():
+            pushed |= push(store, name, folder)
+    screen.good(f"{len(pushed)} artifacts are in the store: {', '.join(sorted(pushed))}")
+    return pushed
+
+
+def gateway(screen: Screen, timings: Timings, kube: Kube) -> None:
+    """The Gateway `edge`, programmed."""
+    with timings.of("gateway"), screen.waiting():
+        kube_module.apply(paths.EXAMPLES / "gateway.yaml")
+
+        def programmed() -> bool:
+            found = kube.list("gateways", group="gateway.networking.k8s.io")
+            item = next((g for g in found if g["metadata"]["name"] == "edge"), None)
+            return kube_module.condition(item, "Programmed").get("status") == "True"
+
+        until("the gateway to be programmed", programmed, 120, progress=screen.progress)
+    screen.good("the gateway listens")
