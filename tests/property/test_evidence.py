@@ -106,7 +106,7 @@ def test_bets_on_ranks_are_fair(margin: float) -> None:
                 assert fair_c**2 * fair_s**3 <= 1.0 + 1e-9
 
 
-CONFIG = EvidenceConfig(batch_limit=1, latency_edges=(0.01, 0.02, 0.05, 0.1))
+CONFIG = EvidenceConfig(batch_limit=1, latency_edges=(0.01, 0.02, 0.05, 0.1), warmup_s=0.0)
 counts = st.integers(0, 10**7)
 
 

@@ -46,7 +46,7 @@ def test_with_phi_too_small_the_promise_breaks() -> None:
 
 @pytest.mark.parametrize("wobble", [0.0, 0.1])
 def test_latency_that_wanders_on_both_tracks_rolls_nothing_back(wobble: float) -> None:
-    config = EvidenceConfig(batch_limit=1, metrics=(LatencyMetric(),))
+    config = EvidenceConfig(batch_limit=1, metrics=(LatencyMetric(),), warmup_s=0.0)
     world = World(100, Behaviour(wobble=wobble), Behaviour(wobble=wobble))
     rng = np.random.default_rng(3)
     assert sum(ever_rolled_back(config, world, rng, 60) for _ in range(25)) <= 2
@@ -62,7 +62,7 @@ def test_latency_that_wanders_on_both_tracks_rolls_nothing_back(wobble: float) -
     ],
 )
 def test_a_bad_candidate_is_found_soon(candidate: Behaviour, weight: int, most_s: float) -> None:
-    config = EvidenceConfig(batch_limit=1, weights=(weight,))
+    config = EvidenceConfig(batch_limit=1, weights=(weight,), warmup_s=0.0)
     world = World(100, Behaviour(), candidate)
     rng = np.random.default_rng(9)
     before = world.history(config, 600, rng)

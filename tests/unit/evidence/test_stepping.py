@@ -169,7 +169,7 @@ def test_the_first_weight_above_nought_begins_the_ramp() -> None:
 
 
 def test_latency_is_not_tested_before_its_reference_is_frozen() -> None:
-    config = EvidenceConfig(metrics=(LatencyMetric(),), latency_edges=(0.1, 0.2))
+    config = EvidenceConfig(metrics=(LatencyMetric(),), latency_edges=(0.1, 0.2), warmup_s=0.0)
     first = Block(0, 5, 25, TrackCounts(0, 0, (90, 60, 0)), TrackCounts(0, 0, (0, 0, 50)))
     state = step(config, initial_state(config), first)
     assert latency_of(state).reference == ()
@@ -179,6 +179,20 @@ def test_latency_is_not_tested_before_its_reference_is_frozen() -> None:
     assert latency_of(state).reference == (180, 120, 0)
     assert log_evidence(config, state) == pytest.approx(0.0, abs=1e-12)
     assert log_evidence(config, step(config, state, replace(first, start_s=10, end_s=15))) > 0.5
+
+
+def test_a_cold_start_is_not_held_against_the_candidate_but_its_errors_are() -> None:
+    cold = World(100, Behaviour(), Behaviour(median_s=0.2))
+    rng = np.random.default_rng(4)
+    state = initial_state(CONFIG, cold.history(CONFIG, 400, rng))
+    for i in range(6):
+        state = step(CONFIG, state, cold.block(CONFIG, 5.0 * i, 25, rng))
+    assert log_evidence(CONFIG, state) < 0.1
+    assert latency_of(state).running[0].pairs == 5
+    assert log_evidence(CONFIG, step(CONFIG, state, cold.block(CONFIG, 30.0, 25, rng))) > math.log(100)
+    failing = World(100, Behaviour(), Behaviour(0.5))
+    state = step(CONFIG, initial_state(CONFIG), failing.block(CONFIG, 0.0, 25, rng))
+    assert log_evidence(CONFIG, state) > math.log(100)
 
 
 def test_a_faster_candidate_is_never_held_against_it() -> None:

@@ -77,7 +77,8 @@ class EvidenceConfig:
 
     `weights` are the weights the ramp may go to (100 is always added); non-inferiority is tracked for each.
     `batch_limit` is the candidate server's largest batch (1: it does not batch; None: unknown, taken as 8).
-    `dispersion` None means measured (`auto`).
+    `dispersion` None means measured (`auto`). In the first `warmup_s` of the candidate's traffic its latency is not
+    judged: a server that has just started is slow for a moment. Its errors count from the first request.
     Raises ValueError when a value makes no sense.
     """
 
@@ -85,6 +86,7 @@ class EvidenceConfig:
     false_promotion: float = 0.05
     max_duration_s: float = 7200.0
     step_s: float = 30.0
+    warmup_s: float = 30.0
     scrape_interval_s: float = 5.0
     weights: tuple[int, ...] = (5, 25, 50, 100)
     metrics: tuple[Metric, ...] = (ErrorsMetric(), LatencyMetric())
@@ -97,8 +99,10 @@ class EvidenceConfig:
         for name in ("false_rollback", "false_promotion"):
             if not 0.0 < getattr(self, name) < 1.0:
                 raise ValueError(f"{name} must be above 0 and below 1, not {getattr(self, name)}")
-        if self.max_duration_s <= 0 or self.scrape_interval_s <= 0 or self.step_s < 0:
-            raise ValueError("max_duration_s and scrape_interval_s must be above 0, step_s not negative")
+        if self.max_duration_s <= 0 or self.scrape_interval_s <= 0 or self.step_s < 0 or self.warmup_s < 0:
+            raise ValueError(
+                "max_duration_s and scrape_interval_s must be above 0, step_s and warmup_s 0 or more"
+            )
         if not self.metrics or len({m.name for m in self.metrics}) != len(self.metrics):
             raise ValueError("metrics must have at least one entry, each with its own name")
         if any(m.share < 0 for m in self.metrics) or not any(m.share > 0 for m in self.metrics):

@@ -75,15 +75,25 @@ def enter_weight(evidence: LatencyEvidence) -> LatencyEvidence:
 
 
 def advance(
-    config: EvidenceConfig, metric: LatencyMetric, evidence: LatencyEvidence, block: Block, money: int
+    config: EvidenceConfig,
+    metric: LatencyMetric,
+    evidence: LatencyEvidence,
+    block: Block,
+    money: int,
+    warming: bool = False,
 ) -> LatencyEvidence:
-    """The evidence after one block; `money` is how many minutes of late money to place before it."""
+    """The evidence after one block; `money` is how many minutes of late money to place before it.
+
+    While the candidate is `warming` only stable is looked at: its reference, and how much its latency wanders.
+    """
     evidence = _paid(config, evidence, money)
     if not evidence.reference:
         collecting = histogram.add(evidence.collecting, block.stable.latency)
         if sum(collecting) < REFERENCE_REQUESTS:
             return replace(evidence, collecting=collecting)
         return _frozen(evidence, collecting)
+    if warming:
+        return _of_stable(evidence, block.stable.latency)
     stable = histogram.add(evidence.held[0], block.stable.latency)
     candidate = histogram.add(evidence.held[1], histogram.faster(block.candidate.latency, metric.grace_steps))
     evidence = replace(evidence, pending_s=evidence.pending_s + block.end_s - block.start_s)
@@ -132,6 +142,15 @@ def phis_now(evidence: LatencyEvidence) -> tuple[Dispersion, Dispersion, Dispers
     starts = (evidence.phi_ranks, evidence.phi_p95, evidence.phi_p99)
     ranks, p95, p99 = (dispersion.in_ramp(s, r) for s, r in zip(starts, evidence.running, strict=True))
     return ranks, p95, p99
+
+
+def _of_stable(evidence: LatencyEvidence, stable: Buckets) -> LatencyEvidence:
+    requests = sum(stable)
+    if not requests:
+        return evidence
+    sums = RankSums(requests, _sum(histogram.scored(stable, histogram.scores(evidence.reference))))
+    tails = [Pair(requests, histogram.tail(stable, cut)) for cut in (evidence.cut95, evidence.cut99)]
+    return replace(evidence, running=_run_on(evidence, sums, tails), seen=evidence.seen + sums)
 
 
 def _run_on(

@@ -55,13 +55,14 @@ def step(config: EvidenceConfig, state: EvidenceState, block: Block) -> Evidence
         state = _enter_weight(state, block.weight, block.start_s)
     due = wealth.minutes_due(block.start_s, config.max_duration_s)
     money = max(0, due - state.minutes_paid)
+    warming = block.start_s < state.began_s + config.warmup_s
     recent = (*state.recent, errors.pair_of(block))[-config.guards.outage_scrapes :]
     return replace(
         state,
         now_s=block.end_s,
         minutes_paid=max(due, state.minutes_paid),
         metrics=tuple(
-            _advance(config, metric, evidence, block, money)
+            _advance(config, metric, evidence, block, money, warming)
             for metric, evidence in zip(config.metrics, state.metrics, strict=True)
         ),
         recent=recent,
@@ -94,11 +95,16 @@ def _enter_weight(state: EvidenceState, weight: int, at_s: float) -> EvidenceSta
 
 
 def _advance(
-    config: EvidenceConfig, metric: Metric, evidence: MetricEvidence, block: Block, money: int
+    config: EvidenceConfig,
+    metric: Metric,
+    evidence: MetricEvidence,
+    block: Block,
+    money: int,
+    warming: bool,
 ) -> MetricEvidence:
     match metric, evidence:
         case ErrorsMetric(), ErrorsEvidence():
             return errors.advance(config, metric, evidence, block, money)
         case LatencyMetric(), LatencyEvidence():
-            return latency.advance(config, metric, evidence, block, money)
+            return latency.advance(config, metric, evidence, block, money, warming)
     raise InvariantBroken(f"metric {metric.name} holds {type(evidence).__name__}")
