@@ -223,7 +223,7 @@ def _record(stage: Stage, look: Look, act: str, applied: float, bad: Bad | None)
             "failedRequests": stage.counters.snapshot(look.rollout_name(target)),
             "detection": _detection(stage, look, target, applied, last) if bad and bad.failing else None,
         }
-    traffic = {running.host: running.totals() | _after(running) for target, running in stage.flows.items()}
+    traffic = {running.host: running.totals() | _after(running) for running in stage.flows.values()}
     stage.report.acts[act] = {
         "applied": applied, "ended": look.at, "targets": targets, "traffic": traffic, "counterMisses": stage.counters.misses,
     }  # fmt: skip
@@ -346,7 +346,7 @@ def _in_order(wanted: list[int], seen: list[int]) -> bool:
 
 
 def _ours(kube_client: Kube, plural: str) -> list[Any]:
-    items = kube_client.list(plural)
+    items = kube_client.items(plural)
     if plural == "edgemodels":
         return [i for i in items if i["metadata"]["name"] == paths.MODEL]
     return kube.of_model(items, paths.MODEL)

@@ -69,8 +69,8 @@ class Follower:
         return now
 
     def _observe(self) -> Look:
-        runs = of_model(self.kube.list("optimizationruns"), self.model)
-        rollouts = of_model(self.kube.list("rollouts"), self.model)
+        runs = of_model(self.kube.items("optimizationruns"), self.model)
+        rollouts = of_model(self.kube.items("rollouts"), self.model)
         return Look(
             self.clock(),
             self.kube.get("edgemodels", self.model),
@@ -80,15 +80,8 @@ class Follower:
 
     def forget(self) -> None:
         """What is there now is not news: call before an act that starts on existing objects."""
-        self._last = None
-        screen, self.screen = self.screen, _Silent()
-        try:
-            now = self.look()
-            self.tables = {
-                name for name, run in now.runs.items() if (run.get("status") or {}).get("finishedAt")
-            }
-        finally:
-            self.screen = screen
+        self._last = self._observe()
+        self.tables = {name for name, run in self._last.runs.items() if _status(run).get("finishedAt")}
 
     def _tell(self, old: Look | None, new: Look) -> None:
         for line in story.edgemodel_lines(_status(old.model if old else None), _status(new.model)):

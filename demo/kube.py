@@ -34,7 +34,7 @@ class Kube:
                 return None
             raise
 
-    def list(self, plural: str, namespace: str = paths.NAMESPACE, group: str = GROUP) -> list[Object]:
+    def items(self, plural: str, namespace: str = paths.NAMESPACE, group: str = GROUP) -> list[Object]:
         """All of ours (or of another group) in the namespace; empty when the kind is not known."""
         version = VERSION if group == GROUP else "v1"
         try:
@@ -46,7 +46,7 @@ class Kube:
         return list(found["items"])
 
     def routes(self) -> list[Object]:
-        return self.list("httproutes", group="gateway.networking.k8s.io")
+        return self.items("httproutes", group="gateway.networking.k8s.io")
 
     def jobs(self) -> list[Object]:
         found = self._batch.list_namespaced_job(paths.NAMESPACE).items

@@ -116,7 +116,7 @@ def gateway(screen: Screen, timings: Timings, kube: Kube) -> None:
         kube_module.apply(paths.EXAMPLES / "gateway.yaml")
 
         def programmed() -> bool:
-            found = kube.list("gateways", group="gateway.networking.k8s.io")
+            found = kube.items("gateways", group="gateway.networking.k8s.io")
             item = next((g for g in found if g["metadata"]["name"] == "edge"), None)
             return kube_module.condition(item, "Programmed").get("status") == "True"
 
