@@ -83,7 +83,8 @@ def stats_filter(clusters: Iterable[str]) -> str:
 def parse_gateway(text: str, clusters: Mapping[str, str]) -> dict[str, dict[str, float]]:
     """One proxy's counters by track; zeros for a cluster that it has not used yet. EvidenceError on nonsense."""
     counts: dict[str, dict[str, float]] = {track: {} for track in clusters.values()}
-    for name, labels, value in _samples(text):
+    for sample, labels, value in _samples(text):
+        name = sample.removesuffix("_total")  # the parser adds it to each counter that lacks it
         track = clusters.get(labels.get("envoy_cluster_name", ""))
         if track is None or (name == _CLASSES and labels.get("envoy_response_code_class") != "5"):
             continue
