@@ -30,9 +30,17 @@ def answer(made: World, ready: bool = True, **status: Any) -> None:
         "observedGeneration": have["metadata"]["generation"],
         "lastTransitionTime": "2026-11-23T00:00:00Z",
     }
-    served = {"artifact": have["spec"]["artifact"], "revision": "abc", "framework": "openvino", "precision": "int8"}
+    served = {
+        "artifact": have["spec"]["artifact"],
+        "revision": "abc",
+        "framework": "openvino",
+        "precision": "int8",
+    }
     stable = {"stable": served} if ready else {}
-    made.objects["Rollout", NAME] = {**have, "status": {"conditions": [said], "weight": 100, **stable, **status}}
+    made.objects["Rollout", NAME] = {
+        **have,
+        "status": {"conditions": [said], "weight": 100, **stable, **status},
+    }
 
 
 def approve(made: World, value: str) -> None:

@@ -111,7 +111,9 @@ def test_a_source_that_does_not_exist_is_looked_for_again_every_few_minutes() ->
 
 
 def test_what_serves_is_not_touched_by_a_bad_source() -> None:
-    made = played(bench := Bench(), rollout={"route": {"gatewayRef": {"name": "e"}, "hostnames": ["d.example"]}})
+    made = played(
+        bench := Bench(), rollout={"route": {"gatewayRef": {"name": "e"}, "hostnames": ["d.example"]}}
+    )
     before = made.get("Rollout", "digits-vnni")
     bench.endings["assess", ""] = [failed(12, "CorruptModel")]
     edit(made, source={"uri": f"{STORE}digits:2"})

@@ -35,9 +35,11 @@ class TargetStep:
 
     @property
     def certified(self) -> Winner | None:
-        """The packaged winner, once there is one."""
-        winner = self.run.status.winner if self.run else None
-        return winner if winner and winner.packaged else None
+        """The packaged winner of a run that has ended well: then its baseline is packaged too, where it is wanted."""
+        if self.run is None:
+            return None
+        said, winner = find(self.run.status.conditions, "Certified"), self.run.status.winner
+        return winner if winner and winner.packaged and said and said.status == "True" else None
 
 
 def target_revision(ctx: Context, facts: StagedFacts, target: Target) -> str:
