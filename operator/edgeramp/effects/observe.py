@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from edgeramp.decide.seen import Admission, EdgeModelSeen, Object, RolloutSeen, RunSeen, Scrape
+from edgeramp.effects.admission import AGAIN_AFTER, AWAY_AGAIN_AFTER
 from edgeramp.effects.cluster import Cluster, Labels
 from edgeramp.effects.kinds import (
     CONFIGMAP,
@@ -56,6 +58,16 @@ class Counters(Protocol):
     def history(self, servers: Any) -> tuple[Object, ...] | None: ...
 
 
+@dataclass(frozen=True)
+class Observed:
+    """The object as served and the Seen of its kind. `again`: look again after so many seconds, whatever is decided,
+    because something outside the cluster could not be read now, and no watch tells when it can be."""
+
+    obj: Object
+    seen: EdgeModelSeen | RunSeen | RolloutSeen
+    again: float | None = None
+
+
 class Observer:
     """`observe` gives the object as served and the Seen of its kind. ClusterError when the API server does not answer."""
 
@@ -70,7 +82,7 @@ class Observer:
         self._cluster, self._settings, self._clock = cluster, settings, clock
         self._admissions, self._counters = admissions, counters or Scraper()
 
-    def observe(self, kind: str, namespace: str, name: str) -> tuple[Mapping[str, Any], Any] | None:
+    def observe(self, kind: str, namespace: str, name: str) -> Observed | None:
         """The object and what its plan wants to see; None when the object is gone."""
         look: dict[str, Callable[[str, str], Any]] = {
             "EdgeModel": self.observe_edgemodel,
@@ -80,7 +92,7 @@ class Observer:
         seen = look[kind](namespace, name)
         if seen is None:
             return None
-        return _subject(seen), seen
+        return Observed(_subject(seen), seen, _again(seen))
 
     def observe_edgemodel(self, namespace: str, name: str) -> EdgeModelSeen | None:
         """An EdgeModel, its Jobs, and what it owns."""
@@ -193,6 +205,14 @@ class Observer:
             return self._cluster.get(Ref(*CONFIGMAP, namespace, settings.signing_secret)) is None
         except Forbidden:
             return False
+
+
+def _again(seen: EdgeModelSeen | RunSeen | RolloutSeen) -> float | None:
+    """Soon when the store did not answer, later when it had no certificate: one may be pushed."""
+    if not isinstance(seen, RolloutSeen):
+        return None
+    admitted = {admission.admitted for admission in seen.admissions.values()}
+    return AWAY_AGAIN_AFTER + 1 if None in admitted else AGAIN_AFTER * 3 if False in admitted else None
 
 
 def _subject(seen: EdgeModelSeen | RunSeen | RolloutSeen) -> Object:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from edgeramp.decide.decision import Decision, Event
 from edgeramp.effects.apply import Outcome, carry_out
 from edgeramp.effects.cluster import Cluster
+from edgeramp.effects.observe import Observed
 from edgeramp.entry.queue import Key, Next
 from edgeramp.entry.telemetry import Telemetry, log
 from edgeramp.values.errors import ClusterError, Conflict, EdgerampError, InvariantBroken, SpecError
@@ -33,7 +34,7 @@ def installed_plans() -> dict[str, Plan]:
 class Observer(Protocol):
     """Reads the world once for one object."""
 
-    def observe(self, kind: str, namespace: str, name: str) -> tuple[Mapping[str, Any], Any] | None:
+    def observe(self, kind: str, namespace: str, name: str) -> Observed | None:
         """The object and what its plan wants to see; None when the object is gone."""
 
 
@@ -77,23 +78,23 @@ class Reconciler:
 
     def _look(self, key: Key) -> Next:
         began = time.monotonic()
-        seen = self._observer.observe(*key)
+        found = self._observer.observe(*key)
         observed = time.monotonic()
         self._time(key, "observe", observed - began)
-        if seen is None:
+        if found is None:
             log(_LOG, logging.INFO, "object was gone", **_facts(key))
             self._telemetry.looks.labels(key.kind, "gone").inc()
             return Next(gone=True)
-        obj, world = seen
-        decision = self._plans[key.kind](world)
+        decision = self._plans[key.kind](found.seen)
         planned = time.monotonic()
         self._time(key, "plan", planned - observed)
-        outcome = carry_out(self._cluster, obj, decision)
+        outcome = carry_out(self._cluster, found.obj, decision)
         self._time(key, "apply", time.monotonic() - planned)
         self._told(key, decision, outcome, time.monotonic() - began)
         if outcome.lease_dropped:
             self._lease_dropped()
-        return Next(after=decision.requeue_after)
+        wishes = [wish for wish in (decision.requeue_after, found.again) if wish is not None]
+        return Next(after=min(wishes, default=None))
 
     def _told(self, key: Key, decision: Decision, outcome: Outcome, seconds: float) -> None:
         changed = outcome.status_written or outcome.done
@@ -120,9 +121,9 @@ class Reconciler:
             return
         reason = "InvariantBroken" if isinstance(error, InvariantBroken) else "InternalError"
         try:
-            seen = self._observer.observe(*key)
-            if seen is not None:
-                self._cluster.event(seen[0], Event("Warning", reason, f"Held: {said}", "Reconcile"))
+            found = self._observer.observe(*key)
+            if found is not None:
+                self._cluster.event(found.obj, Event("Warning", reason, f"Held: {said}", "Reconcile"))
         except Exception as second:  # the failure itself has been told; this was only about telling it
             log(_LOG, logging.WARNING, "could not record an event", error=str(second), **_facts(key))
 
