@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.unit.optimize.bench import DIGITS, MAGIKA, Bench, Figures
+from tests.unit.optimize.models import ROUTE, TARGET, edgemodel, model_status
+from tests.unit.optimize.world import AVX2, VNNI, World, failed, node
 
 from edgeramp.api.edgemodel import EdgeModel
 from edgeramp.api.optimizationrun import OptimizationRun
 from edgeramp.values.names import LABEL_RUN
-from tests.unit.optimize.bench import DIGITS, MAGIKA, Bench, Figures
-from tests.unit.optimize.models import ROUTE, TARGET, edgemodel, model_status
-from tests.unit.optimize.world import AVX2, VNNI, World, failed, node
 
 TARGETS: list[dict[str, Any]] = [TARGET, {"name": "plain", "nodeSelector": {AVX2: "true"}}]
 CASES: dict[str, Bench] = {

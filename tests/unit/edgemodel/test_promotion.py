@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
-from edgeramp.values.names import ANNOTATION_APPROVE
 from tests.unit.edgemodel.test_targets import NOWHERE, line
 from tests.unit.optimize.bench import MAGIKA, Bench
 from tests.unit.optimize.models import ROUTE, STORE, TARGET, condition, edit, model_status, played
 from tests.unit.optimize.world import World
+
+from edgeramp.values.names import ANNOTATION_APPROVE
 
 NAME = "digits-vnni"
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-
-from edgeramp.decide.edgemodel.source import SLOW_RETRY_SECONDS
 from tests.unit.optimize.bench import Bench
 from tests.unit.optimize.models import STORE, condition, edit, model_status, played, world
 from tests.unit.optimize.world import Ending, failed
+
+from edgeramp.decide.edgemodel.source import SLOW_RETRY_SECONDS
 
 
 def verbs(bench: Bench) -> list[str]:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-
-from edgeramp.api.edgemodel import TargetStatus
 from tests.unit.optimize.bench import MAGIKA, Bench
 from tests.unit.optimize.models import STORE, TARGET, condition, edgemodel, edit, model_status, played, world
 from tests.unit.optimize.world import VNNI, World, node
+
+from edgeramp.api.edgemodel import TargetStatus
 
 NOWHERE: dict[str, Any] = {"name": "npu", "nodeSelector": {"example.com/npu": "true"}}
 
