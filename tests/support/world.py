@@ -191,6 +191,10 @@ class World:
             ((c["status"], c["reason"]) for c in self.status.get("conditions", []) if c["type"] == kind), None
         )
 
+    def answers(self, revision: str) -> bool:
+        """Whether a replica of the revision is ready."""
+        return any(p.revision == revision and self._ready(p) for p in self.pods)
+
     def observe(self) -> RolloutSeen:
         """What the operator would see now."""
         self._kubelet()

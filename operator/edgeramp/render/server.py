@@ -174,7 +174,7 @@ def _server(served: ServedRevision, settings: Settings) -> Manifest:
         "resources": _resources(served.resources.cpu, served.resources.memory),
         "securityContext": _container_security(),
         "startupProbe": _probe(period=1, failures=STARTUP_SECONDS),
-        "readinessProbe": _probe(period=1, failures=2),
+        "readinessProbe": _probe(period=1, failures=5),
         "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
         "volumeMounts": [
             {"name": "models", "mountPath": "/models", "readOnly": True},
@@ -200,7 +200,7 @@ def _probe(period: int, failures: int) -> Manifest:
     return {
         "httpGet": {"path": "/v2/health/ready", "port": PORT},
         "periodSeconds": period,
-        "timeoutSeconds": 2,
+        "timeoutSeconds": 5,  # a crash shows at once without a probe; a busy small machine is no reason to stop serving
         "failureThreshold": failures,
     }
 

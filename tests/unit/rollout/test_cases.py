@@ -210,6 +210,19 @@ def test_case_16_with_a_delay_of_0_the_candidate_is_kept_at_weight_0() -> None:
     assert (world.weight("B"), world.replicas("B")) == (0, 1)
 
 
+def test_case_17_an_abort_moves_no_traffic_before_stable_is_ready() -> None:
+    world = healthy(manual(25), behaviours={"A": Behaviour(crash_after=70), "B": Behaviour()})
+    world.set_artifact("B")
+    world.run(14)
+    assert not world.answers(world.revision("A"))
+    world.annotate("abort")
+    world.run(5)
+    assert (world.phase, world.weight("B")) == ("Degraded", 25)
+    assert "when a replica of" in world.status["next"]
+    world.run(30)
+    assert (world.weight("A"), world.weight("B")) == (100, 0)
+
+
 def test_case_18_abort_when_nothing_runs_has_no_effect() -> None:
     world = healthy(spec())
     world.annotate("abort", f"{world.revision('A')}/1")

@@ -35,25 +35,33 @@ class Wanted:
 
 
 def wanted_split(view: View, course: Course) -> Wanted:
-    """The next split on the way to the goal. Less is always allowed; more only when nothing stands against it."""
+    """The next split on the way to the goal. Less is always allowed, where stable answers; more only when nothing
+    stands against it."""
     have = view.route.split
     if course.stable is None:
         return _first_split(view, course)
-    stable = view.ref.object_name(course.stable.revision)
-    if not course.active:
-        return Wanted(routes.taken_over(have, stable), 0)
-    ramp = ramp_of(course)
-    now, want = view.weight(ramp.revision), goal(view, course)
-    candidate = view.ref.object_name(ramp.revision)
-    if _refused(view):
-        want = 0
+    stable, ramp = view.ref.object_name(course.stable.revision), course.ramp
+    now = view.weight(ramp.revision) if ramp is not None else 0
+    want = 0 if _refused(view) else goal(view, course)
     if want > now and not may_grow(view, course, want):
         want = now
-    if want == 0:
+    if (want == 0 or want < now) and not stable_ready(view, course):
+        return Wanted(None, now)
+    if want == 0 or ramp is None:
         return Wanted(routes.taken_over(have, stable), 0)
+    candidate = view.ref.object_name(ramp.revision)
     if want == 100:
         return Wanted(routes.taken_over(have, candidate), 100, grows=now < 100)
     return Wanted(routes.split_between(stable, candidate, want), want, grows=want > now)
+
+
+def stable_ready(view: View, course: Course) -> bool:
+    """Whether stable can take what the candidate loses: traffic never moves to where nothing answers, as long as the
+    other side does."""
+    stable = course.stable
+    if stable is None or view.of(stable.revision).ready > 0:
+        return True
+    return not any(s.ready > 0 and view.weight(r) > 0 for r, s in view.servers.items())
 
 
 def _refused(view: View) -> bool:

@@ -34,7 +34,7 @@ class Summary:
 def summary(view: View, course: Course) -> Summary:
     """Phase and sentence of now."""
     if course.ramp is not None and course.ramp.aborted_at is not None:
-        return _given_up(course)
+        return _given_up(view, course)
     if course.active:
         return _ramping(view, course)
     stable = course.stable
@@ -67,14 +67,15 @@ def _ramping(view: View, course: Course) -> Summary:
     return Summary(phase, hold.reason, course.said or hold.message or view.status.message, hold.next)
 
 
-def _given_up(course: Course) -> Summary:
+def _given_up(view: View, course: Course) -> Summary:
     ramp = course.ramp
     if ramp is None:
         raise AssertionError("no ramp")
     retry = f"a new artifact, or the annotation {names.ANNOTATION_RETRY}={ramp.revision}/{ramp.step + 1}"
-    return Summary(
-        "Degraded", ramp.abort_reason, ramp.abort_message or course.said, f"stays so until {retry}"
-    )
+    following = f"stays so until {retry}"
+    if view.weight(ramp.revision) > 0 and course.stable and view.of(course.stable.revision).ready == 0:
+        following = f"traffic moves when a replica of {course.stable.revision} is ready; then it {following}"
+    return Summary("Degraded", ramp.abort_reason, ramp.abort_message or course.said, following)
 
 
 def conditions(view: View, course: Course, said: Summary) -> list[Condition]:
