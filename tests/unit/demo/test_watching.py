@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from demo.watching import Split, TrackCounts
+
 from edgeramp.effects.scrape import parse_gateway
 
 CLUSTERS = {
-    "httproute/edgeramp-demo/digits-vnni/rule/0/backend/0": "stable",
-    "httproute/edgeramp-demo/digits-vnni/rule/0/backend/1": "candidate",
+    "httproute/ns/vnni/rule/0/backend/0": "stable",
+    "httproute/ns/vnni/rule/0/backend/1": "candidate",
 }
 # As Envoy 1.40 answered /stats/prometheus: counters without the suffix _total.
 TEXT = """\
 # TYPE envoy_cluster_upstream_cx_destroy_remote_with_active_rq counter
-envoy_cluster_upstream_cx_destroy_remote_with_active_rq{envoy_cluster_name="httproute/edgeramp-demo/digits-vnni/rule/0/backend/0"} 1
+envoy_cluster_upstream_cx_destroy_remote_with_active_rq{envoy_cluster_name="httproute/ns/vnni/rule/0/backend/0"} 1
 # TYPE envoy_cluster_upstream_rq_completed counter
-envoy_cluster_upstream_rq_completed{envoy_cluster_name="httproute/edgeramp-demo/digits-vnni/rule/0/backend/0"} 6081
-envoy_cluster_upstream_rq_completed{envoy_cluster_name="httproute/edgeramp-demo/digits-vnni/rule/0/backend/1"} 315
+envoy_cluster_upstream_rq_completed{envoy_cluster_name="httproute/ns/vnni/rule/0/backend/0"} 6081
+envoy_cluster_upstream_rq_completed{envoy_cluster_name="httproute/ns/vnni/rule/0/backend/1"} 315
 # TYPE envoy_cluster_upstream_rq_timeout counter
-envoy_cluster_upstream_rq_timeout{envoy_cluster_name="httproute/edgeramp-demo/digits-vnni/rule/0/backend/0"} 0
+envoy_cluster_upstream_rq_timeout{envoy_cluster_name="httproute/ns/vnni/rule/0/backend/0"} 0
 # TYPE envoy_cluster_upstream_rq_xx counter
-envoy_cluster_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="httproute/edgeramp-demo/digits-vnni/rule/0/backend/0"} 3342
-envoy_cluster_upstream_rq_xx{envoy_response_code_class="5",envoy_cluster_name="httproute/edgeramp-demo/digits-vnni/rule/0/backend/0"} 2739
+envoy_cluster_upstream_rq_xx{envoy_response_code_class="2",envoy_cluster_name="httproute/ns/vnni/rule/0/backend/0"} 3342
+envoy_cluster_upstream_rq_xx{envoy_response_code_class="5",envoy_cluster_name="httproute/ns/vnni/rule/0/backend/0"} 2739
 """
 
 
