@@ -73,7 +73,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _tools(_: argparse.Namespace) -> None:
     prereqs.require_linux()
-    prereqs.ensure_pip()
     tools.ensure()
     say(f"all tools are in {cache_dir() / 'tools'}")
 
@@ -109,7 +108,7 @@ def _down(options: argparse.Namespace) -> None:
         engine.down(found)
         return
     prereqs.require_root("stopping the local cluster")
-    with locked(state_dir() / "lock"), locked(cache_dir() / "images.lock"):  # the order of `up`
+    with locked(state_dir() / "lock"), locked(images.busy_lock()):
         teardown.down(keep_images=not options.purge)
     teardown.say_down()
 
@@ -140,7 +139,6 @@ def _up(_: argparse.Namespace) -> None:
         return
     began = time.monotonic()
     prereqs.check_cluster()
-    prereqs.ensure_pip()
     with locked(state_dir() / "lock"):
         if status.running():
             _await_ready()

@@ -99,10 +99,12 @@ def builder(engine: Engine) -> images.Builder:
             argv = [engine.command, "build", f"--build-context=tools={staged}", f"--tag={PUBLISHED}/{target}"]
             argv += ["--pull"] if uses_base(text) else []
             stream([*argv, f"--file={images.dockerfile(name)}", REPO], log=images.log_path(name))
+
+    def push(_: str, target: str) -> None:
         insecure = ["--tls-verify=false"] if engine.command == "podman" else []
         engine.run("push", *insecure, f"{PUBLISHED}/{target}")
 
-    return images.Builder(build, registry=PUBLISHED)
+    return images.Builder(build, push, registry=PUBLISHED)
 
 
 def _start_registry(engine: Engine) -> None:

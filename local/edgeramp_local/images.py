@@ -12,8 +12,6 @@ import json
 import os
 import platform
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -71,34 +69,52 @@ def tag(name: str) -> str:
 
 @dataclass(frozen=True)
 class Builder:
-    """How images are made: `build` makes `target` from a Dockerfile and pushes it; the registry answers at `registry`."""
+    """How images are made: `build(name, target)` makes one, `push(name, target)` sends it to the registry."""
 
     build: Callable[[str, str], None]
+    push: Callable[[str, str], None]
     registry: str = REGISTRY
     packages: Mapping[str, str] = field(default_factory=dict)
 
 
 def build(wanted: Sequence[str], builder: Builder | None = None) -> dict[str, str]:
     """Build and push what the registry lacks of the wanted images; returns name → reference with digest."""
-    how = builder or Builder(_with_buildah, packages=prereqs.IMAGE_PACKAGES)
+    how = builder or Builder(_with_buildah, _push_with_buildah, packages=prereqs.IMAGE_PACKAGES)
     prereqs.ensure_packages(how.packages)
     tools.ensure({name for image in wanted for name in dockerfiles.tool_names(dockerfile(image).read_text())})
-    with locked(cache_dir() / "images.lock"):
-        if builder is None:
-            registry.ensure()
-        refs = {name: _ensure(name, how) for name in wanted}
-        _write_map(refs)
+    if builder is None:
+        registry.ensure()
+    refs = {name: _ref(name, how.registry) or _make(name, how) for name in wanted}
+    _write_map(refs)
     return refs
 
 
-def _ensure(name: str, how: Builder) -> str:
-    label = tag(name)
-    repository = f"{IMAGE_PREFIX}/{name}"
-    found = registry.digest(repository, label, at=how.registry)
-    if found is None:
-        how.build(name, f"{repository}:{label}")
-        found = registry.digest(repository, label, at=how.registry)
-    return f"{REGISTRY}/{repository}:{label}@{found}"
+def _ref(name: str, registry_address: str) -> str | None:
+    """The reference of an image as the working tree is now, None if the registry does not hold it."""
+    repository, label = f"{IMAGE_PREFIX}/{name}", tag(name)
+    found = registry.digest(repository, label, at=registry_address)
+    return f"{REGISTRY}/{repository}:{label}@{found}" if found else None
+
+
+def _make(name: str, how: Builder) -> str:
+    """Build and push one image; `down` waits for it, and only one build runs on a machine."""
+    with locked(busy_lock()), locked(cache_dir() / "images.lock"):
+        for _ in range(3):
+            made = _ref(name, how.registry)
+            if made:
+                return made
+            label = tag(name)
+            how.build(name, f"{IMAGE_PREFIX}/{name}:{label}")
+            if tag(name) == label:
+                how.push(name, f"{IMAGE_PREFIX}/{name}:{label}")
+            else:
+                say(f"image {name}: its files changed during the build, building it again")
+    raise Missing(f"image {name}: its files change faster than it is built")
+
+
+def busy_lock() -> Path:
+    """Held while an image is built for this cluster."""
+    return state_dir() / "images.lock"
 
 
 def _with_buildah(name: str, target: str) -> None:
@@ -120,10 +136,15 @@ def _with_buildah(name: str, target: str) -> None:
         argv += [f"--volume={mount}" for mount in mounts]
         argv += [f"--file={dockerfile(name)}", f"--tag=localhost/{target}", str(REPO)]
         stream(argv, log=log_path(name), env=_BUILDAH_ENV, prefix=f"{name}: ")
-    built = time.monotonic()
-    push = ["push", "--tls-verify=false", "--disable-compression", f"localhost/{target}"]
-    run([*buildah(), *push, f"docker://{REGISTRY}/{target}"], env=_BUILDAH_ENV)
-    say(f"image {name}: built in {built - began:.0f} s, pushed in {time.monotonic() - built:.0f} s")
+    say(f"image {name}: built in {time.monotonic() - began:.0f} s")
+
+
+def _push_with_buildah(name: str, target: str) -> None:
+    began = time.monotonic()
+    # Compressing would cost far more than it saves on one machine.
+    argv = ["push", "--tls-verify=false", "--disable-compression", f"localhost/{target}"]
+    run([*buildah(), *argv, f"docker://{REGISTRY}/{target}"], env=_BUILDAH_ENV)
+    say(f"image {name}: pushed in {time.monotonic() - began:.0f} s")
 
 
 def log_path(name: str) -> Path:
@@ -214,7 +235,7 @@ def _mounts() -> Iterator[list[str]]:
     """What a build needs of this machine and must not keep: certificates, pip's settings, a download cache."""
     cache = cache_dir() / "pip"
     cache.mkdir(parents=True, exist_ok=True)
-    settings = pip_settings(_pip_config())
+    settings = pip_settings(prereqs.pip_config())
     with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
         config = Path(scratch) / "pip.conf"
         config.write_text(settings)
@@ -223,14 +244,6 @@ def _mounts() -> Iterator[list[str]]:
             mounts.append(f"{_CERTIFICATES}:{_CERTIFICATES}:ro")
         mounts += [f"{folder}:{folder}:ro" for folder in _find_links(settings)]
         yield mounts
-
-
-def _pip_config() -> list[str]:
-    """pip's settings on this machine, from its files and its environment variables."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=False
-    )
-    return done.stdout.splitlines()
 
 
 def pip_settings(listing: Sequence[str]) -> str:

@@ -106,11 +106,26 @@ def _is_dynamic(path: str) -> bool:
     return b"/ld-linux" in Path(path).read_bytes()[:4096]
 
 
-def ensure_pip() -> None:
-    """Make `python3 -m pip` work for this interpreter."""
-    probe = subprocess.run([sys.executable, "-m", "pip", "--version"], capture_output=True, check=False)
-    if probe.returncode:
-        ensure_packages({"pip-of-this-python": "python3-pip"})
+def pip() -> list[str]:
+    """The command of a working pip: this interpreter's, the PATH's or Debian's, installed where there is none."""
+    for python in (sys.executable, find("python3"), "/usr/bin/python3"):
+        if (
+            python
+            and subprocess.run(
+                [python, "-m", "pip", "--version"], capture_output=True, check=False
+            ).returncode
+            == 0
+        ):
+            return [python, "-m", "pip"]
+    ensure_packages({"pip-of-no-python": "python3-pip"})
+    return ["/usr/bin/python3", "-m", "pip"]
+
+
+def pip_config() -> list[str]:
+    """pip's settings on this machine, from its files and its environment variables, as `pip config list` has them."""
+    return subprocess.run(
+        [*pip(), "config", "list"], text=True, capture_output=True, check=False
+    ).stdout.splitlines()
 
 
 def cgroup_version(root: Path = Path("/sys/fs/cgroup")) -> int:

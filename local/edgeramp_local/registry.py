@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import network, processes, tools
 from .config import REGISTRY, cache_dir, state_dir
-from .shell import Missing, say, wait_for, write_atomic
+from .shell import Missing, locked, say, wait_for, write_atomic
 
 NAME = "registry"
 _MANIFESTS = (
@@ -28,8 +28,12 @@ def content() -> Path:
 
 def ensure() -> None:
     """Start the registry (and the bridge that it listens on) unless it runs."""
-    if processes.alive(processes.recorded().get(NAME)) and _answers():
-        return
+    with locked(state_dir() / "registry.lock"):
+        if not (processes.alive(processes.recorded().get(NAME)) and _answers()):
+            _start()
+
+
+def _start() -> None:
     network.up_bridge()
     config = state_dir() / "conf" / "registry.yaml"
     write_atomic(

