@@ -7,10 +7,10 @@ export PYTHONPATH := operator:images/harness
 # The development environment (made on first use): targets that need it say `PY=$$($(VENV))/bin/python` first.
 VENV := $(CLUSTER) venv
 
-include make/check.mk
+include make/check.mk make/test.mk
 
 .DEFAULT_GOAL := help
-.PHONY: help up down status images venv lock test test-long demo
+.PHONY: help up down status images venv lock
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 

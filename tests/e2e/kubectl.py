@@ -5,16 +5,12 @@ Waiting is `kubectl wait`, which watches; nothing here sleeps."""
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import yaml
-
-STATE = Path(os.environ.get("EDGERAMP_STATE", "/var/lib/edgeramp"))
 
 
 @dataclass(frozen=True)
@@ -28,14 +24,13 @@ class Answer:
 
 @dataclass(frozen=True)
 class Kubectl:
-    """`binary` and `kubeconfig` of the local cluster; `namespace` for everything that has one."""
+    """`command` is kubectl for the right cluster; `namespace` for everything that has one."""
 
-    binary: Path
-    namespace: str = "default"
-    kubeconfig: Path = STATE / "kubeconfig"
+    command: tuple[str, ...]
+    namespace: str
 
     def run(self, *words: str, stdin: str | None = None, timeout: float = 120) -> Answer:
-        command = [str(self.binary), f"--kubeconfig={self.kubeconfig}", f"--namespace={self.namespace}", *words]
+        command = [*self.command, f"--namespace={self.namespace}", *words]
         done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
         return Answer(done.returncode, done.stdout, done.stderr)
 

@@ -1,0 +1,20 @@
+# The two commands of the README, and the parts that `make test` is made of.
+.PHONY: demo test test-fast test-e2e test-long bench-path
+
+demo:  ## the whole story on a real cluster: optimized, certified, ramped; then a bad revision rolled back
+	$(DEV_PYTHON) -m demo
+
+test: check test-fast test-e2e  ## everything that CI runs
+
+test-fast:  ## unit, property, golden, and the contracts against a real API server
+	$(CLUSTER) tools
+	$(DEV_PYTHON) -m pytest tests -m 'not cluster and not long'
+
+test-e2e:  ## the demo and bad input on the cluster, which is stopped afterwards (KEEP=1 leaves it up)
+	trap '[ -n "$${KEEP:-}" ] || $(CLUSTER) down' EXIT; $(DEV_PYTHON) -m pytest tests/e2e -p no:randomly -m 'cluster and not long' --durations=10
+
+test-long:  ## what takes too long for every push; needs the cluster
+	$(DEV_PYTHON) -m pytest tests -m long
+
+bench-path:  ## control-plane time, detection times, certified against bare speed-up; needs the cluster, after make demo
+	$(DEV_PYTHON) -m bench.path
