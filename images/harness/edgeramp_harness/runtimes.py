@@ -127,7 +127,9 @@ class OpenVinoSession:
         config = {
             "INFERENCE_PRECISION_HINT": hint,
             "INFERENCE_NUM_THREADS": threads,
-            "NUM_STREAMS": 1,
+            # With one thread and one stream OpenVINO 2026.4 swallows an error inside a node of a dynamic model and
+            # answers with the request before; without a stream the caller's own thread works, and it raises.
+            "NUM_STREAMS": 0 if threads == 1 else 1,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
         }
