@@ -316,7 +316,10 @@ class Players:
             server.metrics.execution(not bad)
 
     def _stats(self) -> str:
-        lines = []
+        lines = [
+            "# TYPE envoy_cluster_upstream_rq_completed counter",
+            "# TYPE envoy_cluster_upstream_rq_xx counter",
+        ]
         for cluster, counted in list(self.counters.items()):
             name = f'envoy_cluster_name="{cluster}"'
             lines += [f"envoy_cluster_upstream_rq_completed{{{name}}} {counted.completed}",

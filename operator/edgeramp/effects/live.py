@@ -35,7 +35,7 @@ def configuration(kubeconfig: str | None = None, context: str | None = None) -> 
         except config.ConfigException:
             config.load_kube_config(client_configuration=chosen)  # type: ignore[no-untyped-call]
     chosen.retries = False
-    chosen.connection_pool_maxsize = 16
+    chosen.connection_pool_maxsize = 32
     return chosen
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,8 +26,9 @@ from edgeramp.effects.kinds import (
     SERVICE,
     Ref,
 )
-from edgeramp.effects.ramp_view import Ramp, history_endpoints, ramp_in, scrape_order
+from edgeramp.effects.ramp_view import history_endpoints, ramp_in, scrape_order
 from edgeramp.effects.scrape import Order, Scraper
+from edgeramp.effects.shelf import Shelf
 from edgeramp.values.errors import Forbidden
 from edgeramp.values.names import (
     FIELD_MANAGER,
@@ -40,6 +42,7 @@ from edgeramp.values.names import (
 from edgeramp.values.settings import Settings
 
 _MEASURE = "edgeramp-measure-"
+_READERS = 24
 _OURS = {LABEL_MANAGED_BY: FIELD_MANAGER}
 
 
@@ -68,6 +71,16 @@ class Observed:
     again: float | None = None
 
 
+@dataclass(frozen=True)
+class _Counted:
+    """What is read one after the other: counters are asked for by pods and route."""
+
+    pods: tuple[Object, ...]
+    route: Object | None
+    scrape: Scrape | None = None
+    history: tuple[Object, ...] | None = None
+
+
 class Observer:
     """`observe` gives the object as served and the Seen of its kind. ClusterError when the API server does not answer."""
 
@@ -78,8 +91,11 @@ class Observer:
         admissions: Admissions,
         counters: Counters | None = None,
         clock: Callable[[], float] = time.time,
+        shelf: Shelf | None = None,
     ) -> None:
         self._cluster, self._settings, self._clock = cluster, settings, clock
+        self._shelf = shelf or Shelf(seconds=0.0)
+        self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         self._admissions, self._counters = admissions, counters or Scraper()
 
     def observe(self, kind: str, namespace: str, name: str) -> Observed | None:
@@ -100,14 +116,20 @@ class Observer:
         if model is None:
             return None
         mine: Labels = {LABEL_MODEL: label_value(name), LABEL_ROLE: ("stage", "assess")}
+        jobs, runs, rollouts, nodes = self._together(
+            lambda: self._jobs_and_pods(namespace, mine),
+            lambda: self._cluster.list(OPTIMIZATIONRUN, namespace),
+            lambda: self._cluster.list(ROLLOUT, namespace),
+            self._nodes,
+        )
         return EdgeModelSeen(
             now=self._clock(),
             model=model,
-            jobs=self._cluster.list(JOB, namespace, mine),
-            pods=self._cluster.list(POD, namespace, mine),
-            runs=_owned(self._cluster.list(OPTIMIZATIONRUN, namespace), model),
-            rollouts=_owned(self._cluster.list(ROLLOUT, namespace), model),
-            nodes=self._cluster.list(NODE),
+            jobs=jobs[0],
+            pods=jobs[1],
+            runs=_owned(runs, model),
+            rollouts=_owned(rollouts, model),
+            nodes=nodes,
             settings=self._settings(),
         )
 
@@ -117,16 +139,20 @@ class Observer:
         if run is None:
             return None
         settings = self._settings()
-        mine = {LABEL_RUN: label_value(name)}
-        leases = self._cluster.list(LEASE, settings.operator_namespace, _OURS)
+        jobs, nodes, leases, secret_missing = self._together(
+            lambda: self._jobs_and_pods(namespace, {LABEL_RUN: label_value(name)}),
+            self._nodes,
+            lambda: self._cluster.list(LEASE, settings.operator_namespace, _OURS),
+            lambda: self._secret_missing(namespace, settings),
+        )
         return RunSeen(
             now=self._clock(),
             run=run,
-            jobs=self._cluster.list(JOB, namespace, mine),
-            pods=self._cluster.list(POD, namespace, mine),
-            nodes=self._cluster.list(NODE),
+            jobs=jobs[0],
+            pods=jobs[1],
+            nodes=nodes,
             leases=tuple(lease for lease in leases if lease["metadata"]["name"].startswith(_MEASURE)),
-            secret_missing=self._secret_missing(namespace, settings),
+            secret_missing=secret_missing,
             settings=settings,
         )
 
@@ -136,32 +162,51 @@ class Observer:
         if rollout is None:
             return None
         settings, mine = self._settings(), {LABEL_ROLLOUT: label_value(name)}
-        pods = self._cluster.list(POD, namespace, mine)
-        route = self._cluster.get(Ref(*HTTPROUTE, namespace, name))
-        ramp = ramp_in(rollout, route, self._clock())
-        scrape, history = self._counted(ramp, rollout, route, pods, settings)
+        counted, deployments, services, gateway, rivals, nodes, admissions = self._together(
+            lambda: self._counted(rollout, settings),
+            lambda: self._cluster.list(DEPLOYMENT, namespace, mine),
+            lambda: self._cluster.list(SERVICE, namespace, mine),
+            lambda: self._gateway(rollout),
+            lambda: self._shelf.get(ROLLOUT, lambda: self._cluster.list(ROLLOUT)),
+            self._nodes,
+            lambda: self._admitted(rollout, settings),
+        )
         return RolloutSeen(
             now=self._clock(),
             rollout=rollout,
-            deployments=self._cluster.list(DEPLOYMENT, namespace, mine),
-            services=self._cluster.list(SERVICE, namespace, mine),
-            pods=pods,
-            route=route,
-            gateway=self._gateway(rollout),
-            rival=self._rival(rollout),
-            nodes=self._cluster.list(NODE),
-            scrape=scrape,
-            history=history,
-            admissions=self._admitted(rollout, settings),
+            deployments=deployments,
+            services=services,
+            pods=counted.pods,
+            route=counted.route,
+            gateway=gateway,
+            rival=_rival(rollout, rivals),
+            nodes=nodes,
+            scrape=counted.scrape,
+            history=counted.history,
+            admissions=admissions,
             settings=settings,
         )
 
-    def _counted(
-        self, ramp: Ramp, rollout: Object, route: Object | None, pods: tuple[Object, ...], settings: Settings
-    ) -> tuple[Scrape | None, tuple[Object, ...] | None]:
-        """A look at the counters if one is due, and stable's history with the first one."""
+    def _together(self, *reads: Callable[[], Any]) -> list[Any]:
+        """All reads at the same time: most of a look is waiting for answers. The first error is raised."""
+        return [future.result() for future in [self._pool.submit(read) for read in reads]]
+
+    def _nodes(self) -> tuple[Object, ...]:
+        return self._shelf.get(NODE, lambda: self._cluster.list(NODE))
+
+    def _jobs_and_pods(self, namespace: str, mine: Labels) -> tuple[tuple[Object, ...], tuple[Object, ...]]:
+        """Jobs first: a Job that is done has left its pod behind, so the pods read later know how it ended."""
+        jobs = self._cluster.list(JOB, namespace, mine)
+        return jobs, self._cluster.list(POD, namespace, mine)
+
+    def _counted(self, rollout: Object, settings: Settings) -> _Counted:
+        """Pods and route, then a look at the counters if one is due, with stable's history if it is the first."""
+        namespace, name = rollout["metadata"]["namespace"], rollout["metadata"]["name"]
+        pods = self._cluster.list(POD, namespace, {LABEL_ROLLOUT: label_value(name)})
+        route = self._cluster.get(Ref(*HTTPROUTE, namespace, name))
+        ramp = ramp_in(rollout, route, self._clock())
         if not ramp.due or route is None:
-            return None, None
+            return _Counted(pods, route)
         proxies = self._proxies(rollout, settings)
         order = scrape_order(rollout, route, pods, proxies, settings.gateway_metrics_port)
         scrape = self._counters.scrape(order, self._clock())
@@ -170,7 +215,7 @@ class Observer:
             # not lead to a ramp that is judged by the pods' own counts.
             scrape = Scrape(scrape.at, problem=scrape.problem)
         history = self._counters.history(history_endpoints(rollout, pods)) if ramp.first else None
-        return scrape, history
+        return _Counted(pods, route, scrape, history)
 
     def _proxies(self, rollout: Object, settings: Settings) -> tuple[Object, ...]:
         ref = rollout["spec"]["route"]["gatewayRef"]
@@ -185,13 +230,6 @@ class Observer:
         ref = rollout["spec"]["route"]["gatewayRef"]
         namespace = ref.get("namespace") or rollout["metadata"]["namespace"]
         return self._cluster.get(Ref(*GATEWAY, namespace, ref["name"]))
-
-    def _rival(self, rollout: Object) -> str:
-        """The Rollout that had one of this one's host names on this path and gateway before it; "" when none."""
-        claims = _claims(rollout)
-        before = (r for r in self._cluster.list(ROLLOUT) if _age(r) < _age(rollout) and _claims(r) & claims)
-        first = min(before, key=_age, default=None)
-        return f"{first['metadata']['namespace']}/{first['metadata']['name']}" if first else ""
 
     def _admitted(self, rollout: Object, settings: Settings) -> dict[str, Admission]:
         status = rollout.get("status") or {}
@@ -230,6 +268,14 @@ def _owned(objects: tuple[Object, ...], owner: Object) -> tuple[Object, ...]:
     return tuple(
         o for o in objects if any(r["uid"] == uid for r in o["metadata"].get("ownerReferences") or [])
     )
+
+
+def _rival(rollout: Object, others: tuple[Object, ...]) -> str:
+    """The Rollout that had one of this one's host names on this path and gateway before it; "" when none."""
+    claims = _claims(rollout)
+    before = (other for other in others if _age(other) < _age(rollout) and _claims(other) & claims)
+    first = min(before, key=_age, default=None)
+    return f"{first['metadata']['namespace']}/{first['metadata']['name']}" if first else ""
 
 
 def _claims(rollout: Object) -> frozenset[tuple[str, str, str, str]]:

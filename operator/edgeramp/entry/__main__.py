@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import os
-import platform
 import signal
 import sys
 import time
 from collections.abc import Callable
 from types import FrameType
-from typing import Any
 
 import kopf
 from kubernetes import client
@@ -20,6 +19,7 @@ from edgeramp import __version__
 from edgeramp.effects.admission import StoreAdmissions
 from edgeramp.effects.live import LiveCluster, configuration
 from edgeramp.effects.observe import Observer
+from edgeramp.effects.shelf import Shelf
 from edgeramp.entry import settings as settings_of
 from edgeramp.entry import watches
 from edgeramp.entry.leader import Leader
@@ -29,6 +29,8 @@ from edgeramp.entry.telemetry import Telemetry, configure_logging, log, serve
 
 _LOG = logging.getLogger("edgeramp.entry")
 _STUCK_AFTER = 30.0
+_RESYNC_SECONDS = 300
+"""All objects are looked at so often, whatever the watches told."""
 
 
 class Pulse:
@@ -71,8 +73,10 @@ def main() -> int:
     telemetry.leader.set(1)
     leader.keep(lost=lambda: os._exit(1))
     try:
-        observer = Observer(cluster, settings_of.with_public_keys(process), StoreAdmissions())
-        asyncio.run(_operate(cluster, observer, access, telemetry, pulse, process.workers))
+        shelf = Shelf()
+        observer = Observer(cluster, settings_of.with_public_keys(process), StoreAdmissions(), shelf=shelf)
+        reconciler = Reconciler(cluster, observer, installed_plans(), telemetry)
+        asyncio.run(_operate(reconciler, access, shelf, telemetry, pulse, process.workers))
     finally:
         leader.release()
         log(_LOG, logging.INFO, "stopped")
@@ -80,27 +84,34 @@ def main() -> int:
 
 
 async def _operate(
-    cluster: LiveCluster,
-    observer: Observer,
+    reconciler: Reconciler,
     access: client.Configuration,
+    shelf: Shelf,
     telemetry: Telemetry,
     pulse: Pulse,
     workers: int,
 ) -> None:
     """Run the watches and the queue until a signal ends the watches."""
-
-    def lease_dropped() -> None:
-        for key in queue.keys("OptimizationRun"):
-            queue.wake_from_thread(key)
-
-    reconciler = Reconciler(cluster, observer, installed_plans(), telemetry, lease_dropped)
     queue = WorkQueue(reconciler.look, workers)
     queue.start()
-    beat = asyncio.ensure_future(pulse.beat(lambda: telemetry.depth.set(queue.depth())))
+
+    def lease_dropped() -> None:
+        for key in queue.known("OptimizationRun"):
+            queue.wake_from_thread(key)
+
+    reconciler.on_lease_dropped(lease_dropped)
+    beats = itertools.count(1)
+
+    def each_second() -> None:
+        telemetry.depth.set(queue.depth())
+        if next(beats) % _RESYNC_SECONDS == 0:
+            for key in queue.known():
+                queue.wake(key)
+
+    beat = asyncio.ensure_future(pulse.beat(each_second))
     try:
-        identity: Any = platform.node()  # else kopf asks for a user name, and the image's user has none
         await kopf.operator(
-            registry=watches.registry(queue, access), clusterwide=True, standalone=True, identity=identity
+            registry=watches.registry(queue, access, shelf), clusterwide=True, standalone=True
         )
     finally:
         await queue.close()

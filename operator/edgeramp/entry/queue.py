@@ -78,7 +78,7 @@ class WorkQueue:
         if self._loop is not None and not self._closed:
             self._loop.call_soon_threadsafe(self.wake, key)
 
-    def keys(self, kind: str | None = None) -> tuple[Key, ...]:
+    def known(self, kind: str | None = None) -> tuple[Key, ...]:
         """The objects that are known."""
         return tuple(key for key in self._entries if kind in (None, key.kind))
 

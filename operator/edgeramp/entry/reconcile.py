@@ -39,7 +39,7 @@ class Observer(Protocol):
 
 
 class Reconciler:
-    """`look` is what the work queue calls. `lease_dropped` is called when a measurement host became free."""
+    """`look` is what the work queue calls."""
 
     def __init__(
         self,
@@ -47,11 +47,15 @@ class Reconciler:
         observer: Observer,
         plans: Mapping[str, Plan],
         telemetry: Telemetry,
-        lease_dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self._cluster, self._observer, self._plans = cluster, observer, plans
-        self._telemetry, self._lease_dropped = telemetry, lease_dropped
+        self._telemetry = telemetry
+        self._lease_dropped: Callable[[], None] = lambda: None
         self._broken: dict[Key, str] = {}
+
+    def on_lease_dropped(self, call: Callable[[], None]) -> None:
+        """Call this when a measurement host has become free; from the thread of a look."""
+        self._lease_dropped = call
 
     def look(self, key: Key) -> Next:
         """Never raises: what goes wrong is logged, counted and backed off from."""

@@ -38,6 +38,33 @@ def _named_by_labels(labels: Mapping[str, str], namespace: str) -> set[Key]:
     return set()
 
 
+_SAID = ("message", "next", "findings", "progress")
+"""Of a status: words for people, which no decision reads."""
+_COUNTED = ("evidence", "lastScrapeAt")
+"""Of a ramp: what every scrape changes. What follows from it changes other fields, or comes with the next look."""
+
+
+def primary_fingerprint(obj: Mapping[str, Any]) -> str:
+    """What of one of our objects is worth a look at it and at its owner; a ramp's counting alone is not."""
+    meta, status = obj.get("metadata") or {}, dict(obj.get("status") or {})
+    for name in _SAID:
+        status.pop(name, None)
+    if status.get("ramp"):
+        status["ramp"] = {key: value for key, value in status["ramp"].items() if key not in _COUNTED}
+    status["conditions"] = [
+        (c.get("type"), c.get("status"), c.get("reason"), c.get("observedGeneration"))
+        for c in status.get("conditions") or []
+    ]
+    kept = ("generation", "labels", "annotations", "finalizers", "deletionTimestamp", "ownerReferences")
+    return _canonical([obj.get("kind"), {key: meta.get(key) for key in kept}, status])
+
+
+def spec_fingerprint(obj: Mapping[str, Any]) -> str:
+    """Changes with the spec only."""
+    meta = obj.get("metadata") or {}
+    return _canonical([meta.get("uid"), meta.get("generation")])
+
+
 def node_fingerprint(node: Mapping[str, Any]) -> str:
     """What of a Node matters to us; heartbeats and image lists do not change it."""
     spec, status = node.get("spec") or {}, node.get("status") or {}

@@ -25,26 +25,52 @@ from edgeramp.effects.kinds import (
     Kind,
     plural,
 )
+from edgeramp.effects.shelf import Shelf
 from edgeramp.entry.queue import WorkQueue
-from edgeramp.entry.wakes import concerned, gateway_fingerprint, node_fingerprint
+from edgeramp.entry.wakes import (
+    concerned,
+    gateway_fingerprint,
+    node_fingerprint,
+    primary_fingerprint,
+    spec_fingerprint,
+)
 from edgeramp.values.names import FIELD_MANAGER, LABEL_MANAGED_BY
 
 _OWNED = (JOB, POD, DEPLOYMENT, HTTPROUTE)
 
 
-def registry(queue: WorkQueue, access: client.Configuration) -> kopf.OperatorRegistry:
-    """Handlers that wake keys of `queue`. They return None, so kopf writes nothing."""
+def registry(queue: WorkQueue, access: client.Configuration, shelf: Shelf) -> kopf.OperatorRegistry:
+    """Handlers that wake keys of `queue`, and take from `shelf` what is outdated. They return None, so kopf writes nothing."""
     found = kopf.OperatorRegistry()
 
     async def wake(event: Mapping[str, Any], **_: Any) -> None:
         for key in concerned(event["object"]):
             queue.wake(key)
 
-    for kind in (EDGEMODEL, OPTIMIZATIONRUN, ROLLOUT, *_OWNED):
+    def wake_all(kind: Kind, whom: str | None) -> Callable[[Mapping[str, Any]], None]:
+        def changed(_: Mapping[str, Any]) -> None:
+            shelf.drop(kind)
+            for key in queue.known(whom):
+                queue.wake(key)
+
+        return changed
+
+    def wake_concerned(obj: Mapping[str, Any]) -> None:
+        for key in concerned(obj):
+            queue.wake(key)
+
+    for kind in _OWNED:
         kopf.on.event(*_selector(kind), registry=found, id="wake")(wake)
-    wake_all = {NODE: (node_fingerprint, None), GATEWAY: (gateway_fingerprint, "Rollout")}
-    for kind, (fingerprint, whom) in wake_all.items():
-        kopf.on.event(*_selector(kind), registry=found, id="wake")(_on_change(queue, fingerprint, whom))
+    claims = _on_change(spec_fingerprint, wake_all(ROLLOUT, "Rollout"))  # two may not have the same host name
+    kopf.on.event(*_selector(ROLLOUT), registry=found, id="claims")(claims)
+    for kind in (EDGEMODEL, OPTIMIZATIONRUN, ROLLOUT):
+        handler = _on_change(primary_fingerprint, wake_concerned)
+        kopf.on.event(*_selector(kind), registry=found, id="wake")(handler)
+    kopf.on.event(*_selector(NODE), registry=found, id="wake")(
+        _on_change(node_fingerprint, wake_all(NODE, None))
+    )
+    gateways = _on_change(gateway_fingerprint, wake_all(GATEWAY, "Rollout"))
+    kopf.on.event(*_selector(GATEWAY), registry=found, id="wake")(gateways)
     kopf.on.startup(registry=found, id="settings")(_configure)
     kopf.on.login(registry=found, id="login")(lambda **_: connection(access))
     return found
@@ -56,24 +82,24 @@ def _selector(kind: Kind) -> tuple[str, ...]:
 
 
 def _on_change(
-    queue: WorkQueue, fingerprint: Callable[[Mapping[str, Any]], str], whom: str | None
+    fingerprint: Callable[[Mapping[str, Any]], str], changed: Callable[[Mapping[str, Any]], None]
 ) -> Callable[..., Any]:
-    """Wake every known object (of a kind) when what matters of a shared object has changed."""
+    """A handler that calls `changed` when what matters of an object has changed, or it is new or gone."""
     last: dict[str, str] = {}
 
-    async def wake(event: Mapping[str, Any], **_: Any) -> None:
+    async def handle(event: Mapping[str, Any], **_: Any) -> None:
         obj = event["object"]
         uid = obj["metadata"]["uid"]
-        now = "" if event["type"] == "DELETED" else fingerprint(obj)
-        if last.get(uid) == now:
-            return
-        last[uid] = now
-        if not now:
-            del last[uid]
-        for key in queue.keys(whom):
-            queue.wake(key)
+        if event["type"] == "DELETED":
+            last.pop(uid, None)
+        else:
+            now = fingerprint(obj)
+            if last.get(uid) == now:
+                return
+            last[uid] = now
+        changed(obj)
 
-    return wake
+    return handle
 
 
 async def _configure(settings: kopf.OperatorSettings, **_: Any) -> None:
