@@ -108,6 +108,21 @@ def test_missing_metrics_are_an_error_and_hold() -> None:
     assert five.verdict is Verdict.AWAITING_EVIDENCE
 
 
+def test_proof_of_another_weight_does_not_open_the_next_one() -> None:
+    state = fed(ERRORS, (375, 0), (125, 0), 60, weight=25)
+    assert judge(ERRORS, state, 25, 50, 300.0).verdict is Verdict.PASS
+    now = judge(ERRORS, state, 50, 100, 60.0)
+    assert (now.verdict, now.reason) == (Verdict.AWAITING_EVIDENCE, EvidenceReason.NO_DATA)
+
+
+def test_evidence_that_has_grown_old_is_an_error() -> None:
+    state = fed(ERRORS, (375, 0), (125, 0), 60, weight=25)
+    assert judge(ERRORS, state, 25, 50, 330.0).verdict is Verdict.PASS
+    now = judge(ERRORS, state, 25, 50, 340.0)
+    assert (now.verdict, now.reason) == (Verdict.ERROR, EvidenceReason.METRICS_MISSING)
+    assert now.sentence == "Holding at 25 %: no complete answer from the tracks' metrics for 40s."
+
+
 def test_latency_metrics_are_only_missed_where_they_are_asked_for() -> None:
     state = replace(fed(ERRORS, (95, 0), (5, 0), 3), missing_latency=60)
     assert judge(ERRORS, state, 5, 25, 15.0).verdict is Verdict.AWAITING_EVIDENCE

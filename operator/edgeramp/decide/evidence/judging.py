@@ -38,6 +38,11 @@ class _Look:
     next_weight: int
     seconds: float
 
+    @property
+    def current(self) -> bool:
+        """Whether the state has been scraped at this weight yet; what it proved before is of another one."""
+        return self.state.weight == self.weight
+
 
 def judge(
     config: EvidenceConfig,
@@ -48,7 +53,8 @@ def judge(
 ) -> Judgement:
     """Decide from the state. `next_weight` None or 100: promotion asks for the margin of weight 100.
 
-    Pass needs `seconds_at_weight` >= step_s and every required metric proven with the data of this weight.
+    Pass needs `seconds_at_weight` >= step_s and every required metric proven with the data of this weight. When
+    the last scrape is older than guards.missing_scrapes of them, by `seconds_at_weight`, that is an Error too.
     """
     look = _Look(config, state, weight, next_weight or 100, seconds_at_weight)
     logs = _logs_against(config, state)
@@ -105,6 +111,10 @@ def _missing(look: _Look) -> _Said | None:
     limit = look.config.guards.missing_scrapes
     kinds = {type(metric) for metric in look.config.metrics}
     state = look.state
+    age = look.seconds - (state.now_s - state.weight_since_s) if look.current else 0.0
+    if age > limit * look.config.scrape_interval_s:
+        text = messages.missing(look.weight, "metrics", age)
+        return Verdict.ERROR, EvidenceReason.METRICS_MISSING, text
     for needed, scrapes, source in (
         (ErrorsMetric, state.missing_requests, "request counters"),
         (LatencyMetric, state.missing_latency, "latency metrics"),
@@ -137,7 +147,7 @@ def _progress(look: _Look, findings: tuple[MetricFinding, ...]) -> _Said:
     if late is not None and not proven:
         text = messages.out_of_time(look.weight, findings, look.config.max_duration_s)
         return late, EvidenceReason.MAX_DURATION, text
-    counted = any(f.candidate for f in findings)
+    counted = any(f.candidate_at_weight for f in findings)
     reason = EvidenceReason.COLLECTING if counted else EvidenceReason.NO_DATA
     text = messages.waiting(look.weight, findings, look.seconds, look.config.step_s)
     return Verdict.AWAITING_EVIDENCE, reason, text
@@ -162,10 +172,10 @@ def _errors_finding(look: _Look, metric: ErrorsMetric, evidence: ErrorsEvidence,
     total = evidence.total + evidence.pending
     low, high = errors.ratio_interval(evidence)
     proof = errors.log_proof(evidence, look.next_weight)
-    seen = evidence.at_weight.candidate > 0
+    at_weight = evidence.at_weight.candidate if look.current else 0
     return MetricFinding(
         name=metric.name,
-        verdict=_proof_verdict(look, proof, seen),
+        verdict=_proof_verdict(look, proof, at_weight > 0),
         sentence=messages.errors_now(metric, evidence, look.next_weight, _proof_share(look, proof)),
         claim=messages.errors_claim(metric, look.next_weight),
         against=_exp(log),
@@ -179,7 +189,7 @@ def _errors_finding(look: _Look, metric: ErrorsMetric, evidence: ErrorsEvidence,
         phi_source=evidence.phi.source,
         low=low,
         high=high,
-        candidate_at_weight=evidence.at_weight.candidate,
+        candidate_at_weight=at_weight,
         breach=messages.errors_breach(metric, evidence, (low, high), _ramp_s(look)),
     )
 
@@ -188,11 +198,11 @@ def _latency_finding(
     look: _Look, metric: LatencyMetric, evidence: LatencyEvidence, log: float
 ) -> MetricFinding:
     proof = wealth.log_sum_exp(evidence.promote) if evidence.promote else None
-    seen = evidence.at_weight.candidate > 0
+    at_weight = evidence.at_weight.candidate if look.current else 0
     phi = latency.phis_now(evidence)[0]
     return MetricFinding(
         name=metric.name,
-        verdict=_proof_verdict(look, proof, seen),
+        verdict=_proof_verdict(look, proof, at_weight > 0),
         sentence=messages.latency_now(look.config, metric, evidence, phi, _proof_share(look, proof)),
         claim=messages.latency_claim(metric, evidence),
         against=_exp(log),
@@ -205,7 +215,7 @@ def _latency_finding(
         phi=phi.phi,
         phi_source=phi.source,
         slower=evidence.total.slower,
-        candidate_at_weight=evidence.at_weight.candidate,
+        candidate_at_weight=at_weight,
         breach=messages.latency_breach(look.config, metric, evidence, _ramp_s(look)),
     )
 
