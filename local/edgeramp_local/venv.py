@@ -63,12 +63,9 @@ def _uv() -> Path:
 
 def index_settings() -> dict[str, str]:
     """pip's index settings of this machine in uv's words, for those that uv was not told itself."""
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "config", "list"], text=True, capture_output=True, check=False
-    )
     names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "cert": "SSL_CERT_FILE"}
     found = {}
-    for line in done.stdout.splitlines():
+    for line in prereqs.pip_config():
         name, _, value = line.partition("=")
         variable = names.get(name.rpartition(".")[2])
         if variable and variable not in os.environ:
