@@ -75,9 +75,9 @@ def clean(stage: Stage) -> None:
 
 def good_act(stage: Stage) -> bool:
     """digits.yaml: assessed, optimized, certified, ramped, promoted on every target that has nodes."""
-    applied = _apply(stage, "act 1", "digits.yaml")
-    look = _follow(stage, lambda now: all(_promoted(now, t) or _over(now, t) for t in stage.targets))
-    _settle(stage)
+    applied = apply(stage, "act 1", "digits.yaml")
+    look = follow(stage, lambda now: all(is_promoted(now, t) or is_over(now, t) for t in stage.targets))
+    settle(stage)
     report, screen = stage.report, stage.screen
     assessed = kube.condition(look.model, "Assessed")
     report.expect(
@@ -93,7 +93,7 @@ def good_act(stage: Stage) -> bool:
             ", ".join(map(str, weights)),
         )
         report.expect(
-            screen, f"{target}: promoted", _promoted(look, target), look.target(target).get("message", "")
+            screen, f"{target}: promoted", is_promoted(look, target), look.target(target).get("message", "")
         )
     missing = look.target(MISSING_TARGET)
     report.expect(
@@ -110,12 +110,12 @@ def good_act(stage: Stage) -> bool:
 def bad_act(stage: Stage, bad: Bad) -> bool:
     """A revision that passes every offline gate and fails in production: ramped, then rolled back by itself."""
     before = {t: stage.follower.look().target(t).get("revision") for t in stage.targets}
-    applied = _apply(stage, bad.title, bad.manifest)
-    look = _follow(
+    applied = apply(stage, bad.title, bad.manifest)
+    look = follow(
         stage,
-        lambda now: all(_rolled_back(now, t, before[t]) or _over(now, t, before[t]) for t in stage.targets),
+        lambda now: all(_rolled_back(now, t, before[t]) or is_over(now, t, before[t]) for t in stage.targets),
     )
-    _settle(stage)
+    settle(stage)
     look = stage.follower.look()
     _record(stage, look, bad.title, applied, bad)
     for target in stage.targets:
@@ -123,7 +123,7 @@ def bad_act(stage: Stage, bad: Bad) -> bool:
     return stage.report.ok
 
 
-def _apply(stage: Stage, act: str, manifest: str) -> float:
+def apply(stage: Stage, act: str, manifest: str) -> float:
     stage.act = act
     path = only_targets(paths.EXAMPLES / manifest, (*stage.targets, MISSING_TARGET))
     applied = time.time()
@@ -145,7 +145,7 @@ def only_targets(path: Path, names: tuple[str, ...]) -> Path:
     return reduced
 
 
-def _follow(stage: Stage, done: Any) -> Look:
+def follow(stage: Stage, done: Any) -> Look:
     """Look until the act is over; traffic runs for each target while it ramps."""
     seen = [stage.follower.look()]
 
@@ -194,7 +194,7 @@ def _answers(address: str, host: str) -> bool:
         return False
 
 
-def _settle(stage: Stage) -> None:
+def settle(stage: Stage) -> None:
     """A few seconds more of traffic, then stop it and keep what it recorded."""
     until_epoch = time.time() + SETTLE_SECONDS
     with stage.screen.waiting():
@@ -312,7 +312,7 @@ def _expect_rollback(stage: Stage, look: Look, target: str, bad: Bad) -> None:
     )  # fmt: skip
 
 
-def _promoted(look: Look, target: str) -> bool:
+def is_promoted(look: Look, target: str) -> bool:
     return look.target(target).get("phase") == "Promoted"
 
 
@@ -321,7 +321,7 @@ def _rolled_back(look: Look, target: str, before: object) -> bool:
     return line.get("phase") == "RolledBack" and line.get("revision") != before
 
 
-def _over(look: Look, target: str, before: object = None) -> bool:
+def is_over(look: Look, target: str, before: object = None) -> bool:
     """Whether the target's present revision ended without what was hoped for; nothing more is to be awaited."""
     line = look.target(target)
     if before is not None and line.get("revision") == before:
