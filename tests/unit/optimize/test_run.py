@@ -291,7 +291,7 @@ def test_at_most_three_candidates_are_certified() -> None:
     run = played(Bench(bad), gates={"speedup": "0.8"}).run()
     assert [t.alpha for t in run.status.certification] == ["0.025", "0.0125", "0.00625"]
     assert ready(run) == ("False", "NoCandidate")
-    assert "certification Fail" in run.status.message
+    assert "certification at alpha 0.025: Fail" in run.status.message
 
 
 def test_a_certifying_job_that_fails_for_good_gives_the_next_one_a_try() -> None:

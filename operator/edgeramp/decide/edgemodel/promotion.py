@@ -82,10 +82,10 @@ def promoted_step(ctx: Context, step: TargetStep, granted: Approvals, whole: str
     approved = ctx.spec.promotion == "Automatic" or granted.granted(line.revision, whole)
     if not approved:
         return _with(step, _serving(_waiting(ctx, line), rollout, None))
-    wanted = _artifact(step, winner, rollout)
-    manifest = _manifest(ctx, step, name, *wanted)
+    spec = _spec(ctx, step, *_artifact(step, winner, rollout))
     line = line.model_copy(update={"rollout": name})
-    actions = (*step.actions, Apply(manifest))
+    same = rollout is not None and rollout.spec == spec
+    actions = step.actions if same else (*step.actions, Apply(_manifest(ctx, step, name, spec)))
     return TargetStep(step.target, _serving(line, rollout, winner), actions, step.run)
 
 
@@ -113,12 +113,12 @@ def _serves(rollout: Rollout, artifact: str) -> bool:
     return bool(stable and stable.artifact == artifact and ready and ready.status == "True" and current)
 
 
-def _manifest(ctx: Context, step: TargetStep, name: str, winner: Winner, baseline: bool) -> dict[str, Any]:
+def _spec(ctx: Context, step: TargetStep, winner: Winner, baseline: bool) -> RolloutSpec:
     wish = ctx.spec.rollout
     assert wish and winner.packaged
     hostnames = [f"{step.target.name}.{h}" for h in wish.route.hostnames]
     override = Override(reason=BASELINE_REASON, approved_by=BASELINE_APPROVER) if baseline else None
-    spec = RolloutSpec(
+    return RolloutSpec(
         artifact=winner.packaged.reference,
         target=step.target,
         server=ServerSpec(framework=winner.framework, precision=winner.precision, model_name=ctx.owner.name),
@@ -129,6 +129,9 @@ def _manifest(ctx: Context, step: TargetStep, name: str, winner: Winner, baselin
         progress_deadline_seconds=wish.progress_deadline_seconds,
         abort_scale_down_delay_seconds=wish.abort_scale_down_delay_seconds,
     )
+
+
+def _manifest(ctx: Context, step: TargetStep, name: str, spec: RolloutSpec) -> dict[str, Any]:
     labels = {
         **ctx.labels,
         LABEL_TARGET: label_value(step.target.name),

@@ -31,7 +31,7 @@ def told(
         "observed_generation": ctx.generation,
         "conditions": conditions,
         "phase": phase,
-        "message": ready.message if ready else "",
+        "message": (brief(status.targets) if source.ready else ready.message if ready else "")[:2048],
     }
     return status.model_copy(update=update)
 
@@ -58,7 +58,8 @@ def events(before: EdgeModelStatus, after: EdgeModelStatus) -> tuple[Event, ...]
         if line.phase in ("Optimizing", "RollingOut") and told_before:
             continue
         good = line.phase not in ("Stalled", "RolledBack", *ENDED_WITHOUT)
-        note = f"{line.name}: {line.message}"[:1000]
+        table = line.phase in ENDED_WITHOUT
+        note = f"{line.name}: {f'why-nots in OptimizationRun {line.run}' if table else line.message}"[:1000]
         reason = line.reason if line.phase == "Stalled" else line.phase
         found.append(Event("Normal" if good else "Warning", reason, note, "Reconcile"))
     for approval in after.approvals:
@@ -137,9 +138,8 @@ def _target_conditions(ctx: Context, targets: Sequence[TargetStatus]) -> list[Co
     summary = ", ".join(f"{t.name}: {t.phase}" for t in targets)
     done = promoted if ctx.spec.rollout else optimized
     ready = len(done) == count
-    reason = (
-        "Promoted" if ready else (failed or stalled or moving or list(targets))[0].reason or "Progressing"
-    )
+    good = "Promoted" if ctx.spec.rollout else "Certified"
+    reason = good if ready else (failed or stalled or moving or list(targets))[0].reason or "Progressing"
     conditions = [
         _all(ctx, "Optimized", optimized, failed + stalled, count, summary),
         _make(ctx, "Ready", ready, reason, _explained(targets) if not ready else summary),
@@ -170,6 +170,25 @@ def _all(
     if missing:
         return _make(ctx, kind, False, missing[0].reason or missing[0].phase, summary)
     return _make(ctx, kind, None, "Progressing", summary)
+
+
+def brief(targets: Sequence[TargetStatus]) -> str:
+    """One clause per target, short enough for a column of `kubectl get`."""
+    return "; ".join(f"{t.name}: {t.phase}{f' ({_detail(t)})' if _detail(t) else ''}" for t in targets)
+
+
+def _detail(line: TargetStatus) -> str:
+    match line.phase:
+        case "Optimizing":
+            return line.message if len(line.message) <= 80 else line.message[:79] + "…"
+        case "Certified" | "AwaitingApproval" | "Promoted":
+            return " ".join(filter(None, (line.framework, line.precision, line.speedup)))
+        case "RollingOut":
+            return "" if line.weight is None else f"{line.weight} %"
+        case "Stalled" | "RolledBack":
+            return line.reason
+        case _:
+            return ""
 
 
 def _explained(targets: Sequence[TargetStatus]) -> str:

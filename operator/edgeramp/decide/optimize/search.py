@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgeramp.api.optimizationrun import (
     CandidateResult,
+    CertificationTry,
     GateResult,
     OptimizationRunSpec,
     OptimizationRunStatus,
@@ -85,6 +86,7 @@ def derived(spec: OptimizationRunSpec, status: OptimizationRunStatus) -> Optimiz
     front = frontier(points)
     order = ranking(spec, rows)
     rows = [_explained(row, front, points, order, base) for row in rows]
+    rows = [_tried(row, status.certification) for row in rows]
     return status.model_copy(update={"candidates": rows, "best_f32": base.best})
 
 
@@ -191,6 +193,15 @@ def _explained(
     elif row.state in ("Pending", "Prepared"):
         update["message"] = row.tries.reason and f"attempt {row.tries.made} failed: {row.tries.reason}"
     return row.model_copy(update=update)
+
+
+def _tried(row: CandidateResult, tries: Sequence[CertificationTry]) -> CandidateResult:
+    """What certification said is part of the answer to "why not this one"."""
+    mine = next((t for t in tries if t.candidate == row.id and t.verdict), None)
+    if mine is None or mine.verdict is None:
+        return row
+    message = f"{row.message}; certification at alpha {mine.alpha}: {mine.verdict.value}, {mine.message}"
+    return row.model_copy(update={"message": message[:2048]})
 
 
 def _missed(g: GateResult) -> str:

@@ -132,18 +132,12 @@ def _end(status: OptimizationRunStatus) -> tuple[str, str]:
 
 def why_nots(status: OptimizationRunStatus) -> str:
     """One clause per candidate."""
-    tried = {t.candidate: t for t in status.certification}
-    return "; ".join(f"{r.id}: {_why_not(r)}{_tried(tried.get(r.id))}" for r in status.candidates)
+    return "; ".join(f"{r.id}: {_why_not(r)}" for r in status.candidates)
 
 
 def _why_not(row: CandidateResult) -> str:
-    short = row.message[:240]
+    short = row.message[:400]
     return f"{row.reason}, {short}" if row.infeasible or row.state == "Skipped" else short
-
-
-def _tried(attempt: object) -> str:
-    verdict = getattr(attempt, "verdict", None)
-    return f"; certification {verdict.value}: {getattr(attempt, 'message', '')}" if verdict else ""
 
 
 def _winner_sentence(status: OptimizationRunStatus) -> str:
