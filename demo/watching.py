@@ -129,7 +129,13 @@ class GatewayCounters(_Beside):
         return {t: {"total": round(c.total), "failed": round(c.failed)} for t, c in sorted(tracks.items())}
 
     def look(self) -> None:
-        """One look at all routes. Every rollout's first backend is stable, its second the candidate."""
+        """One look at all routes; one that fails is counted as a miss, and the next one has its increments too."""
+        try:
+            self._look()
+        except (httpx.HTTPError, EvidenceError, KeyError, client.exceptions.ApiException):
+            self.misses += 1
+
+    def _look(self) -> None:
         names = {r["metadata"]["name"]: r for r in self._kube.routes()}
         clusters: dict[str, tuple[str, str]] = {}
         for name, route in names.items():
@@ -149,10 +155,7 @@ class GatewayCounters(_Beside):
 
     def _run(self) -> None:
         while not self._stop.wait(COUNTERS_EVERY):
-            try:
-                self.look()
-            except (httpx.HTTPError, EvidenceError, KeyError, client.exceptions.ApiException):
-                self.misses += 1
+            self.look()
 
 
 def _alone(route: dict[str, Any]) -> dict[str, str]:
