@@ -6,11 +6,13 @@ import asyncio
 import itertools
 import logging
 import os
+import platform
 import signal
 import sys
 import time
 from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 import kopf
 from kubernetes import client
@@ -110,8 +112,9 @@ async def _operate(
 
     beat = asyncio.ensure_future(pulse.beat(each_second))
     try:
+        identity: Any = platform.node()  # else kopf asks for a user name, and the image's user has none
         await kopf.operator(
-            registry=watches.registry(queue, access, shelf), clusterwide=True, standalone=True
+            registry=watches.registry(queue, access, shelf), clusterwide=True, standalone=True, identity=identity
         )
     finally:
         await queue.close()
