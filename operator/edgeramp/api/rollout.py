@@ -364,6 +364,7 @@ class RolloutStatus(ApiPart):
     verdict: Verdict | None = None
     findings: Annotated[list[MetricFinding], Field(max_length=8)] = Field(default_factory=list)
     ramp: RampFacts | None = None
+    route_ordered_at: float | None = None
     retiring: Annotated[list[Retiring], Field(max_length=20)] = Field(default_factory=list)
     weights: Annotated[list[StepRecord], Field(max_length=40)] = Field(default_factory=list)
     verbs: Annotated[list[VerbRecord], Field(max_length=10)] = Field(default_factory=list)

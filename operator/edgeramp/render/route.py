@@ -2,7 +2,8 @@
 
 Backend 0 is the track `stable`, backend 1 `candidate`; a gateway keeps one upstream cluster per place. A place that
 carries traffic is not emptied in one go: the winner takes the loser's place over first (only its endpoints change),
-then the second place shrinks to 1, and goes last. So no request meets a cluster that is gone already.
+then the second place shrinks to 1, and goes last. In the same way it is made with 1 per cent of stable's own requests,
+before a candidate needs it. So no request meets a cluster that is gone already, or not there yet (docs/adr).
 """
 
 from __future__ import annotations
@@ -36,6 +37,14 @@ def split_between(stable: str, candidate: str, weight: int) -> Split:
     if not 0 < weight < 100:
         raise ValueError(f"a split needs a weight from 1 to 99, not {weight}")
     return (Backend(stable, 100 - weight), Backend(candidate, weight))
+
+
+def prepared(have: Split, stable: str) -> Split:
+    """Both places filled with `stable`, before a candidate gets its first share: the gateway has its second cluster
+    then, and the share only changes where that one points to."""
+    if len(have) == 2 and all(b.weight > 0 for b in have) and sum(b.weight for b in have) == 100:
+        return tuple(Backend(stable, b.weight) for b in have)
+    return (Backend(stable, 99), Backend(stable, 1))
 
 
 def taken_over(have: Split, winner: str) -> Split:

@@ -6,7 +6,7 @@ Only what differs from what was observed is applied, so that a settled Rollout a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edgeramp.api.rollout import ServedRevision
@@ -23,6 +23,9 @@ from edgeramp.render import server
 from edgeramp.render.route import Split
 from edgeramp.values import names
 from edgeramp.values.verdict import Verdict
+
+SETTLE_SECONDS = 1.0
+"""How long a gateway may take until a split is in force. Measured on Envoy Gateway: 12 to 35 ms."""
 
 
 @dataclass(frozen=True)
@@ -41,18 +44,41 @@ def wanted_split(view: View, course: Course) -> Wanted:
     if course.stable is None:
         return _first_split(view, course)
     stable, ramp = view.ref.object_name(course.stable.revision), course.ramp
+    name = view.ref.object_name(ramp.revision) if ramp is not None else ""
     now = view.weight(ramp.revision) if ramp is not None else 0
     want = 0 if _refused(view) else goal(view, course)
     if want > now and not may_grow(view, course, want):
         want = now
     if (want == 0 or want < now) and not stable_ready(view, course):
         return Wanted(None, now)
-    if want == 0 or ramp is None:
-        return Wanted(routes.taken_over(have, stable), 0)
-    candidate = view.ref.object_name(ramp.revision)
+    if want == 0:
+        step_by_step = course.active and ramp is not None and not (ramp.skip_steps or ramp.promoted_full)
+        return Wanted(routes.prepared(have, stable), 0) if step_by_step else _towards(view, course, stable, 0)
     if want == 100:
-        return Wanted(routes.taken_over(have, candidate), 100, grows=now < 100)
-    return Wanted(routes.split_between(stable, candidate, want), want, grows=want > now)
+        return _towards(view, course, name, 100)
+    if now == 0 and (_places(have) != 2 or view.now < quiet_at(course)):
+        return Wanted(routes.prepared(have, stable), 0)
+    return Wanted(routes.split_between(stable, name, want), want, grows=want > now)
+
+
+def _towards(view: View, course: Course, winner: str, weight: int) -> Wanted:
+    """The next split on the way to `winner` alone. What only tidies up waits until the gateway has the one before."""
+    have = view.route.split
+    following = routes.taken_over(have, winner)
+    only_tidies = sum(b.weight for b in have) == 100 and all(b.service == winner for b in have)
+    if only_tidies and following != have and view.now < quiet_at(course):
+        return Wanted(have, weight)
+    grows = weight > 0 and not only_tidies
+    return Wanted(following, weight, grows)
+
+
+def quiet_at(course: Course) -> float:
+    """When the gateway can be relied on to have the last split (epoch)."""
+    return (course.route_ordered_at or 0.0) + SETTLE_SECONDS
+
+
+def _places(split: Split) -> int:
+    return sum(b.weight > 0 for b in split)
 
 
 def stable_ready(view: View, course: Course) -> bool:
@@ -72,10 +98,7 @@ def _refused(view: View) -> bool:
 def _first_split(view: View, course: Course) -> Wanted:
     if not course.active or not may_grow(view, course, 100):
         return Wanted(None, 0)
-    name = view.ref.object_name(ramp_of(course).revision)
-    return Wanted(
-        routes.taken_over(view.route.split, name), 100, grows=view.weight(ramp_of(course).revision) < 100
-    )
+    return _towards(view, course, view.ref.object_name(ramp_of(course).revision), 100)
 
 
 def may_grow(view: View, course: Course, weight: int) -> bool:
@@ -86,6 +109,8 @@ def may_grow(view: View, course: Course, weight: int) -> bool:
 
 def ordered(view: View, course: Course, wanted: Wanted) -> Course:
     """The course with the order of a new weight recorded, before it is given."""
+    if wanted.split is not None and wanted.split != view.route.split:
+        course = replace(course, route_ordered_at=view.now)
     ramp = course.ramp
     if ramp is None or wanted.split is None or not course.active or wanted.weight == ramp.weight_ordered:
         return course
@@ -93,7 +118,8 @@ def ordered(view: View, course: Course, wanted: Wanted) -> Course:
     now = view.weight(ramp.revision)
     proven = wanted.grows and now > 0 and course.verdict is Verdict.PASS
     evidence = f" {course.evidence}" if proven else ""
-    note = f"Weight {now} % to {wanted.weight} %, step {at}.{evidence}"
+    where = "" if course.first else f", step {at}"
+    note = f"Weight {now} % to {wanted.weight} %{where}.{evidence}"
     return told(weighed(course, wanted.weight, view.now, note), "Normal", "WeightSet", note)
 
 

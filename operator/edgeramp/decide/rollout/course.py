@@ -47,6 +47,7 @@ class Course:
     stable: ServedRevision | None = None
     candidate: ServedRevision | None = None
     ramp: RampFacts | None = None
+    route_ordered_at: float | None = None
     retiring: tuple[Retiring, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
     weights: tuple[StepRecord, ...] = ()
@@ -81,6 +82,7 @@ def from_status(status: RolloutStatus) -> Course:
         stable=status.stable,
         candidate=status.candidate,
         ramp=status.ramp,
+        route_ordered_at=status.route_ordered_at,
         retiring=tuple(status.retiring),
         history=tuple(status.history),
         weights=tuple(status.weights),

@@ -9,7 +9,7 @@ from edgeramp.api.rollout import RolloutStatus
 from edgeramp.decide.conditions import condition, find, merged
 from edgeramp.decide.decision import Apply, Decision, Event, Patch
 from edgeramp.decide.rollout import report
-from edgeramp.decide.rollout.actions import actions, due_at, ordered, wanted_split
+from edgeramp.decide.rollout.actions import actions, due_at, ordered, quiet_at, wanted_split
 from edgeramp.decide.rollout.advance import advance
 from edgeramp.decide.rollout.analysis import compares, judge
 from edgeramp.decide.rollout.choose import certify, choose
@@ -132,6 +132,8 @@ def _again(view: View, course: Course) -> float | None:
         times.append(course.hold.until)
     if course.deadline is not None:
         times.append(course.deadline)
+    if quiet_at(course) > view.now and _unfinished(view, course):
+        times.append(quiet_at(course))
     for entry in course.retiring:
         due = due_at(course, entry.revision)
         servers = view.of(entry.revision)
@@ -143,6 +145,11 @@ def _again(view: View, course: Course) -> float | None:
     elif course.active and course.hold is None:
         times.append(view.now + 5.0)  # a route or a pod is on its way and wakes us: this is the second string
     return max(0.1, min(times) - view.now) if times else None
+
+
+def _unfinished(view: View, course: Course) -> bool:
+    """Whether the route waits for the gateway: to be tidied up, or to give the candidate its first share."""
+    return len(view.route.split) != 1 or course.active
 
 
 def _not_ours(view: View) -> tuple[str, str] | None:

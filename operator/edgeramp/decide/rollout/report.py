@@ -155,6 +155,7 @@ def status(view: View, course: Course) -> RolloutStatus:
         verdict=course.verdict,
         findings=list(course.findings),
         ramp=ramp,
+        route_ordered_at=course.route_ordered_at,
         retiring=list(course.retiring),
         weights=list(course.weights),
         verbs=list(course.verbs),
