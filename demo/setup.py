@@ -65,17 +65,38 @@ def chart(screen: Screen, timings: Timings) -> None:
         images = paths.local.state_dir() / "images-values.yaml"
         if images.exists():
             values = ["--values", str(images), *values]
-        shell.stream(
-            screen,
-            "installing the chart",
-            paths.cluster_command(
-                "helm", "upgrade", "--install", paths.RELEASE, str(paths.CHART), "--namespace", paths.OPERATOR_NAMESPACE,
-                "--create-namespace", "--wait", "--timeout", "4m", *values,
-            ),
-        )  # fmt: skip
+        _helm_upgrade(screen, values)
         kube_module.apply(paths.EXAMPLES / "namespace.yaml")
         kube_module.apply(signing / "manifests.yaml")
     screen.good("operator and store run; certificates are signed with a key made for this cluster")
+
+
+def _helm_upgrade(screen: Screen, values: list[str]) -> None:
+    """Install or upgrade. A failure is told with what the operator itself says; an upgrade cut off is taken back first."""
+    place = ["--namespace", paths.OPERATOR_NAMESPACE]
+    upgrade = ["upgrade", "--install", paths.RELEASE, str(paths.CHART), *place, "--create-namespace", *values]
+    command = paths.cluster_command("helm", *upgrade, "--wait", "--timeout", "4m")
+    try:
+        shell.stream(screen, "installing the chart", command)
+    except shell.CommandFailed as error:
+        if "another operation" in str(error):
+            screen.say("an earlier installation was interrupted: taking it back, then once more", "yellow")
+            shell.output(paths.cluster_command("helm", "rollback", paths.RELEASE, *place))
+            shell.stream(screen, "installing the chart", command)
+            return
+        raise shell.CommandFailed(f"{error}\n{_operator_says(place)}") from error
+
+
+def _operator_says(place: list[str]) -> str:
+    """The operator's pods and the end of its log: what a person would look at next."""
+    looks = (["get", "pods"], ["logs", f"deployment/{paths.RELEASE}", "--tail=15"])
+    said = []
+    for words in looks:
+        try:
+            said.append(shell.output([*paths.kubectl(), *words, *place]).strip())
+        except shell.CommandFailed as error:
+            said.append(str(error))
+    return "\n".join(said)
 
 
 def examples(screen: Screen, timings: Timings, names: tuple[str, ...]) -> dict[str, Path]:
