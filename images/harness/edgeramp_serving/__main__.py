@@ -9,6 +9,7 @@ import time
 from edgeramp_harness.runtimes import LoadError, PrecisionError
 from edgeramp_serving import artifact
 from edgeramp_serving.engine import Engine
+from edgeramp_serving.lean import leave_out_unused
 from edgeramp_serving.metrics import Metrics
 from edgeramp_serving.settings import Settings, SettingsError
 
@@ -31,9 +32,9 @@ def main() -> int:
         f"{settings.model_name}: {files} files of {settings.artifact[:19]} verified, loaded and warmed in {loaded:.1f}s, "
         f"{settings.framework} {engine.effective_precision}, {settings.threads} threads"
     )
-    from edgeramp_serving.server import (
-        serve,
-    )  # kserve takes seconds to import: only once the model is known to run
+    leave_out_unused()
+    # kserve takes a second to import: only once the model is known to run
+    from edgeramp_serving.server import serve
 
     sys.argv = sys.argv[:1]
     serve(settings, engine, metrics)
