@@ -98,7 +98,9 @@ class Reconciler:
         if outcome.lease_dropped:
             self._lease_dropped()
         wishes = [wish for wish in (decision.requeue_after, found.again) if wish is not None]
-        return Next(after=min(wishes, default=None))
+        # Wishes count from the moment that was looked at, so that a look each second is one each second.
+        spent = time.monotonic() - observed
+        return Next(after=max(min(wishes) - spent, 0.0) if wishes else None)
 
     def _told(self, key: Key, decision: Decision, outcome: Outcome, seconds: float) -> None:
         changed = outcome.status_written or outcome.done
