@@ -124,25 +124,34 @@ def bad_act(stage: Stage, bad: Bad) -> bool:
 
 
 def apply(stage: Stage, act: str, manifest: str) -> float:
+    """Apply an example with the targets asked for; the moment just before."""
+    path = paths.EXAMPLES / manifest
+    item = kube.manifest(path)
+    kept = [t for t in item["spec"]["targets"] if t["name"] in (*stage.targets, MISSING_TARGET)]
+    if kept != item["spec"]["targets"]:
+        item["spec"]["targets"] = kept
+        path = written(item, manifest)
+    return apply_file(stage, act, path)
+
+
+def apply_file(stage: Stage, act: str, path: Path) -> float:
+    """Apply a manifest as an act of its own; the moment just before."""
     stage.act = act
-    path = only_targets(paths.EXAMPLES / manifest, (*stage.targets, MISSING_TARGET))
     applied = time.time()
     for line in kube.apply(path).splitlines():
-        stage.screen.say(f"kubectl apply -f examples/{manifest}: {line}")
+        stage.screen.say(f"kubectl apply -f {_short(path)}: {line}")
     return applied
 
 
-def only_targets(path: Path, names: tuple[str, ...]) -> Path:
-    """The manifest with the targets asked for; the file itself where that is all of them."""
-    item = kube.manifest(path)
-    have = item["spec"]["targets"]
-    kept = [t for t in have if t["name"] in names]
-    if kept == have:
-        return path
-    item["spec"]["targets"] = kept
-    reduced = paths.scratch() / path.name.replace(".yaml", ".json")
-    reduced.write_text(json.dumps(item, indent=2))
-    return reduced
+def written(item: kube.Object, name: str) -> Path:
+    """A changed manifest as a file that kubectl can apply."""
+    path = paths.scratch() / name.replace(".yaml", ".json")
+    path.write_text(json.dumps(item, indent=2))
+    return path
+
+
+def _short(path: Path) -> str:
+    return str(path.relative_to(paths.REPO)) if path.is_relative_to(paths.REPO) else str(path)
 
 
 def follow(stage: Stage, done: Any) -> Look:

@@ -8,8 +8,8 @@ from typing import Any
 
 from demo import acts, kube, paths
 from demo.acts import Stage
-from demo.kube import Kube
 
+from edgeramp.decide.rollout.advance import HOLD_AT_FULL_SECONDS
 from edgeramp.values.names import LABEL_ROLE
 from edgeramp.values.quantities import epoch, seconds
 
@@ -38,20 +38,38 @@ def job_intervals(jobs: Iterable[Mapping[str, Any]], since: float) -> list[tuple
     return found
 
 
+def variant(target: str) -> dict[str, Any]:
+    """The digits example for one target, with a ramp whose time is mandated and not spent on waiting for evidence.
+
+    How long evidence takes depends on the traffic; with a wide budget it is there before the least time is over.
+    """
+    item = kube.manifest(paths.EXAMPLES / "digits.yaml")
+    item["spec"]["targets"] = [t for t in item["spec"]["targets"] if t["name"] == target]
+    strategy = item["spec"]["rollout"]["strategy"]
+    strategy["steps"] = [{"setWeight": 25}, {"setWeight": 50}]
+    strategy["analysis"] |= {"stepMinimum": "60s", "errors": {"userBudget": "0.5"}}
+    return item
+
+
 def mandated(spec: Mapping[str, Any]) -> float:
-    """Seconds that the ramp must take: the least time at each weight, the last stretch at 100 % included, and pauses."""
+    """Seconds that the ramp must take: the least time at each weight, the operator's watch at 100 %, and pauses."""
     strategy = spec["rollout"]["strategy"]
     least = seconds((strategy.get("analysis") or {}).get("stepMinimum", DEFAULT_STEP_MINIMUM))
     steps = strategy["steps"]
     pauses = [s["pause"]["duration"] for s in steps if s.get("pause") and s["pause"].get("duration")]
-    return least * (sum("setWeight" in s for s in steps) + 1) + sum(map(seconds, pauses))
+    return (
+        least * sum("setWeight" in s for s in steps)
+        + min(HOLD_AT_FULL_SECONDS, least)
+        + sum(map(seconds, pauses))
+    )
 
 
 def measure(stage: Stage) -> dict[str, Any]:
     """Apply the digits example for one target and follow it to promoted."""
     acts.clean(stage)
-    applied = acts.apply(stage, "control", "digits.yaml")
     target = stage.targets[0]
+    item = variant(target)
+    applied = acts.apply_file(stage, "control", acts.written(item, "bench-control.json"))
     look = acts.follow(stage, lambda now: acts.is_promoted(now, target) or acts.is_over(now, target))
     promoted_at = time.time()
     acts.settle(stage)
@@ -60,12 +78,13 @@ def measure(stage: Stage) -> dict[str, Any]:
     stage.flows.clear()
     if not acts.is_promoted(look, target):
         return {"met": False, "why": look.target(target).get("message", "not promoted")}
-    return _account(stage.kube, stage, target, applied, promoted_at)
+    return _account(stage, item["spec"], target, applied, promoted_at)
 
 
-def _account(client: Kube, stage: Stage, target: str, applied: float, promoted_at: float) -> dict[str, Any]:
-    spec = kube.manifest(paths.EXAMPLES / "digits.yaml")["spec"]
-    jobs = job_intervals(client.jobs(), applied)
+def _account(
+    stage: Stage, spec: Mapping[str, Any], target: str, applied: float, promoted_at: float
+) -> dict[str, Any]:
+    jobs = job_intervals(stage.kube.jobs(), applied)
     jobs_time = union((start, end) for _, start, end in jobs)
     splits = [s for s in stage.routes.of(f"{paths.MODEL}-{target}") if s.at >= applied]
     ramp_began = next((s.at for s in splits if len(s.weights) > 1), promoted_at)

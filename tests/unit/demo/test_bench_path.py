@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from bench.path import __main__ as bench
-from bench.path.control import job_intervals, mandated, union
+from bench.path.control import job_intervals, mandated, union, variant
 from bench.path.detection import Trial, manifest, quantile
 from demo.screen import Screen
 
+from edgeramp.api.edgemodel import EdgeModel
 from edgeramp.api.rollout import Rollout
+from edgeramp.decide.rollout.advance import HOLD_AT_FULL_SECONDS
 
 
 def trial(seconds: float = 3.0, outcome: str = "RolledBack", **other: Any) -> Trial:
@@ -57,7 +59,7 @@ def test_the_ramps_mandated_time_is_the_least_time_at_each_weight_and_its_pauses
         "steps": [{"setWeight": 5}, {"pause": {"duration": "60s"}}, {"setWeight": 50}, {"pause": {}}],
         "analysis": {"stepMinimum": "15s"},
     }
-    assert mandated({"rollout": {"strategy": strategy}}) == 3 * 15 + 60
+    assert mandated({"rollout": {"strategy": strategy}}) == 2 * 15 + min(HOLD_AT_FULL_SECONDS, 15) + 60
 
 
 def test_a_crash_is_counted_from_the_death_or_the_first_bad_answer_whichever_came_first() -> None:
@@ -105,3 +107,10 @@ def test_the_benchs_rollout_is_what_the_api_accepts() -> None:
     typed = Rollout.model_validate(manifest(artifact))
     assert typed.spec.artifact == artifact
     assert [step.set_weight for step in typed.spec.strategy.steps] == [25, None]
+
+
+def test_the_benchs_edgemodel_is_what_the_api_accepts() -> None:
+    typed = EdgeModel.model_validate(variant("edge-box"))
+    assert [target.name for target in typed.spec.targets] == ["edge-box"]
+    assert typed.spec.rollout
+    assert typed.spec.rollout.strategy.analysis.errors.user_budget == "0.5"
