@@ -86,7 +86,7 @@ class Engine:
             # OpenVINO hands out views of its own buffers: copy before the session serves the next request.
             return [np.array(o) for o in outputs] if self._settings.framework == "openvino" else outputs
         except Exception as error:  # runtimes raise what they like
-            raise InferenceFailed(str(error).strip().splitlines()[0][:500]) from error
+            raise InferenceFailed(_reason(error)) from error
         finally:
             self._sessions.put(session)
 
@@ -111,6 +111,12 @@ class Engine:
                 )
             checked[name] = array
         return checked
+
+
+def _reason(error: Exception) -> str:
+    """The last words: OpenVINO begins with source files of its own, ONNX Runtime has one line."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[-1] if lines else type(error).__name__)[:500]
 
 
 def to_array(name: str, datatype: str, shape: Sequence[int], data: Any) -> Array:
