@@ -25,15 +25,17 @@ class Telling(World):
     def _tell(self, kind: str, name: str, decision: Decision) -> None:
         status: Any = decision.status
         text = f"{status.phase}: {status.message}" if kind == "OptimizationRun" else status.phase
-        deeds = "; ".join(filter(None, (deed(a) for a in decision.actions)))
+        renewed = status.phase != "Waiting"
+        told = (a for a in decision.actions if not (renewed and isinstance(a, TakeLease)))
+        deeds = "; ".join(filter(None, map(deed, told)))
         if not hasattr(self, "said"):
             self.said = {}
         if self.said.get(name) == text and not deeds:
             return
-        told = "…" if self.said.get(name) == text else text
+        words = "…" if self.said.get(name) == text else text
         self.said[name] = text
         clock = f"{int(self.now - START) // 60:3d}:{int(self.now - START) % 60:02d}"
-        line = f"{clock} {name.rpartition('-')[0] or name}  {told}" + (f"  [{deeds}]" if deeds else "")
+        line = f"{clock} {name.rpartition('-')[0] or name}  {words}" + (f"  [{deeds}]" if deeds else "")
         self.story.extend(textwrap.wrap(line, 128, subsequent_indent=" " * 10))
 
 

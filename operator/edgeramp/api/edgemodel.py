@@ -27,7 +27,7 @@ from edgeramp.api.common import (
     Uri,
     cel,
 )
-from edgeramp.api.rollout import Analysis, Route, Strategy
+from edgeramp.api.rollout import Analysis, Route, Strategy, VerbRecord
 from edgeramp.report.summary import Assessment
 
 
@@ -180,15 +180,6 @@ class StagedFacts(ApiPart):
     failure_message: Message = ""
 
 
-class Approval(ApiPart):
-    """A recorded answer to the annotation `edgeramp.dev/approve`: a fact, since the annotation is cleared."""
-
-    revision: Text
-    accepted: bool
-    message: Message = ""
-    at: Text
-
-
 class EdgeModelStatus(ApiPart):
     observed_generation: int = 0
     phase: Text = ""
@@ -196,7 +187,8 @@ class EdgeModelStatus(ApiPart):
     revision: Text = ""
     staged: StagedFacts | None = None
     targets: Annotated[list[TargetStatus], Field(max_length=16)] = Field(default_factory=list)
-    approvals: Annotated[list[Approval], Field(max_length=20)] = Field(default_factory=list)
+    verbs: Annotated[list[VerbRecord], Field(max_length=20)] = Field(default_factory=list)
+    answered: Annotated[list[Text], Field(max_length=4)] = Field(default_factory=list)
     conditions: Annotated[list[Condition], Field(max_length=16)] = Field(default_factory=list)
 
 

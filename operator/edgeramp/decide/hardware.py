@@ -27,7 +27,12 @@ class Node:
     @property
     def lease(self) -> str:
         """The name of the Lease that whoever runs Jobs on this machine holds."""
-        return bounded_name(LEASE_PREFIX, self.host, limit=63)
+        return lease_name(self.host)
+
+
+def lease_name(host: str) -> str:
+    """The measurement Lease of a machine."""
+    return bounded_name(LEASE_PREFIX, host, limit=63)
 
 
 def matching_nodes(nodes: Iterable[Object], selector: Mapping[str, str]) -> tuple[Node, ...]:

@@ -199,8 +199,8 @@ def test_an_approval_is_recorded_cleared_and_acted_on(whose: str) -> None:
     approve(made, revision)
     made.until_idle()
     assert rollout(made)["spec"]["artifact"] == line(made, "vnni").artifact
-    (record,) = model_status(made)["approvals"]
-    assert (record["revision"], record["accepted"]) == (revision, True)
+    (record,) = model_status(made)["verbs"]
+    assert (record["verb"], record["value"], record["accepted"]) == ("approve", revision, True)
     assert not made.get("EdgeModel", "digits")["metadata"]["annotations"]
     made.until_idle()
     assert made.of("Rollout"), "the record counts after the annotation is gone"
@@ -210,17 +210,17 @@ def test_an_approval_of_something_else_is_refused_on_record() -> None:
     made = played(rollout={"route": ROUTE}, promotion="Manual")
     approve(made, "0123456789")
     made.until_idle()
-    (record,) = model_status(made)["approvals"]
+    (record,) = model_status(made)["verbs"]
     assert record["accepted"] is False and "no such revision" in record["message"]
     assert not made.of("Rollout")
-    assert any(e.reason == "ApprovalRefused" for _, e in made.events)
+    assert any(e.reason == "ApproveRefused" for _, e in made.events)
 
 
 def test_an_approval_may_come_before_the_run_has_ended() -> None:
     made = played(rollout={"route": ROUTE}, promotion="Manual", targets=[TARGET, NOWHERE])
     approve(made, f"{line(made, 'npu').revision}, {line(made, 'vnni').revision}")
     made.until_idle()
-    assert [r["accepted"] for r in model_status(made)["approvals"]] == [True, True]
+    assert [r["accepted"] for r in model_status(made)["verbs"]] == [True, True]
     assert made.of("Rollout")
 
 

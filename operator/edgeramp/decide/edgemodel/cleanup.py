@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgeramp.api.optimizationrun import OptimizationRun
-from edgeramp.decide.decision import Action, Delete
+from edgeramp.decide.decision import Action, Delete, DropLease
 from edgeramp.decide.edgemodel.context import Context
 from edgeramp.decide.edgemodel.targets import TargetStep
-from edgeramp.values.names import API_VERSION, LABEL_TARGET, label_value
+from edgeramp.decide.hardware import lease_name
+from edgeramp.decide.optimize.context import holder_name
+from edgeramp.values.names import ANNOTATION_RETRY, API_VERSION, LABEL_TARGET, label_value
 
 KEEP_FINISHED = 3
 
@@ -26,11 +28,32 @@ def superseded(ctx: Context, steps: Sequence[TargetStep]) -> tuple[Action, ...]:
             by_target.setdefault(run.spec.target.name, []).append((run.status.finished_at, name))
     for finished in by_target.values():
         doomed.extend(name for _, name in sorted(finished, reverse=True)[KEEP_FINISHED:])
-    uids = {name: str(run.metadata.get("uid", "")) for name, run in old}
-    return tuple(
-        Delete(API_VERSION, "OptimizationRun", ctx.owner.namespace, name, uids[name] or None)
-        for name in sorted(doomed)
+    runs = dict(old)
+    stopping = (
+        a for name in sorted(doomed) for a in (_deleted(ctx, name, runs[name]), *_freed(ctx, runs[name]))
     )
+    return tuple(stopping)
+
+
+def _deleted(ctx: Context, name: str, run: OptimizationRun) -> Delete:
+    uid = str(run.metadata.get("uid", "")) or None
+    return Delete(API_VERSION, "OptimizationRun", ctx.owner.namespace, name, uid)
+
+
+def _freed(ctx: Context, run: OptimizationRun) -> tuple[Action, ...]:
+    """The measurement Lease of a run that is stopped: nobody else would give it back before it runs out."""
+    if run.status.finished_at or not run.status.host:
+        return ()
+    uid, name = str(run.metadata.get("uid", "")), str(run.metadata["name"])
+    return (DropLease(lease_name(run.status.host), holder_name(ctx.owner.namespace, name, uid)),)
+
+
+def retried(ctx: Context, steps: Sequence[TargetStep]) -> tuple[Action, ...]:
+    """With the annotation `edgeramp.dev/retry`: runs that ended without a winner are deleted, and so made again."""
+    if ANNOTATION_RETRY not in ctx.annotations:
+        return ()
+    ended = [s.run for s in steps if s.run and s.run.status.finished_at and not s.certified]
+    return tuple(_deleted(ctx, str(run.metadata["name"]), run) for run in ended)
 
 
 def unwanted_rollouts(ctx: Context) -> tuple[Action, ...]:

@@ -8,11 +8,12 @@ from edgeramp.api.edgemodel import EdgeModelStatus
 from edgeramp.decide.conditions import condition, merged
 from edgeramp.decide.decision import Action, Create, Decision, Delete
 from edgeramp.decide.edgemodel import story
-from edgeramp.decide.edgemodel.cleanup import superseded, unwanted_rollouts
+from edgeramp.decide.edgemodel.cleanup import retried, superseded, unwanted_rollouts
 from edgeramp.decide.edgemodel.context import Context, context
-from edgeramp.decide.edgemodel.promotion import Approvals, approvals, promoted_step
+from edgeramp.decide.edgemodel.promotion import promoted_step
 from edgeramp.decide.edgemodel.source import SourceStep, source_step, unwanted
 from edgeramp.decide.edgemodel.targets import TargetStep, target_step
+from edgeramp.decide.edgemodel.verbs import Verbs, answer, retry_asked
 from edgeramp.decide.seen import EdgeModelSeen
 from edgeramp.render.job import render_job
 from edgeramp.values.names import short_hash
@@ -27,23 +28,24 @@ def plan_edgemodel(seen: EdgeModelSeen) -> Decision:
         ctx = context(seen)
     except ValidationError as error:
         return _unreadable(seen, error)
-    source = source_step(ctx)
+    source = source_step(ctx, retry_asked(ctx))
     if not source.ready:
         return _source_decision(ctx, source)
     steps = [target_step(ctx, source.facts, t) for t in ctx.spec.targets]
     revision = short_hash([s.status.revision for s in steps])
-    granted = approvals(ctx, [revision, *(s.status.revision for s in steps)])
-    steps = [promoted_step(ctx, s, granted, revision) for s in steps]
+    verbs = answer(ctx, [revision, *(s.status.revision for s in steps)])
+    steps = [promoted_step(ctx, s, verbs, revision) for s in steps]
     before = ctx.model.status
     status = before.model_copy(
         update={
             "staged": source.facts,
             "revision": revision,
             "targets": [s.status for s in steps],
-            "approvals": granted.records,
+            "verbs": verbs.records,
+            "answered": verbs.answered,
         }
     )
-    return _targets_decision(ctx, source, steps, granted, status)
+    return _targets_decision(ctx, source, steps, verbs, status)
 
 
 def _source_decision(ctx: Context, source: SourceStep) -> Decision:
@@ -56,16 +58,17 @@ def _source_decision(ctx: Context, source: SourceStep) -> Decision:
             actions.extend(Create(m) for m in render_job(source.work.current, ctx.settings))
         except KeyError as error:
             return _misconfigured(ctx, str(error.args[0]))
-    asked = approvals(ctx, ())
+    verbs = answer(ctx, ())
     before = ctx.model.status
-    status = before.model_copy(update={"staged": source.facts, "approvals": asked.records})
+    update = {"staged": source.facts, "verbs": verbs.records, "answered": verbs.answered}
+    status = before.model_copy(update=update)
     after = story.told(ctx, before, status, source)
     wait = BUSY_LOOK_SECONDS if source.doing else None
     if source.wait_until is not None:
         wait = max(0.1, source.wait_until - ctx.now)
     events = story.events(before, after)
-    wait = 0.0 if len(asked.records) > len(before.approvals) else wait
-    return Decision(after, (*actions, *unwanted_rollouts(ctx), *asked.actions), events, wait)
+    wait = 0.0 if verbs.fresh else wait
+    return Decision(after, (*actions, *unwanted_rollouts(ctx), *verbs.actions), events, wait)
 
 
 def _misconfigured(ctx: Context, message: str) -> Decision:
@@ -80,7 +83,7 @@ def _misconfigured(ctx: Context, message: str) -> Decision:
 
 
 def _targets_decision(
-    ctx: Context, source: SourceStep, steps: list[TargetStep], granted: Approvals, status: EdgeModelStatus
+    ctx: Context, source: SourceStep, steps: list[TargetStep], verbs: Verbs, status: EdgeModelStatus
 ) -> Decision:
     before = ctx.model.status
     after = story.told(ctx, before, status, source)
@@ -88,10 +91,11 @@ def _targets_decision(
         *(Delete("batch/v1", "Job", ctx.owner.namespace, name, uid) for name, uid in unwanted(ctx, source)),
         *(a for s in steps for a in s.actions),
         *superseded(ctx, steps),
+        *retried(ctx, steps),
         *unwanted_rollouts(ctx),
-        *granted.actions,
+        *verbs.actions,
     ]
-    wait = 0.0 if len(granted.records) > len(before.approvals) else IDLE_LOOK_SECONDS
+    wait = 0.0 if verbs.fresh else IDLE_LOOK_SECONDS
     return Decision(after, tuple(actions), story.events(before, after), wait)
 
 

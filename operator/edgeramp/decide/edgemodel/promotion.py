@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from edgeramp.api.common import ServerSpec, StageMetric, Target
-from edgeramp.api.edgemodel import Approval, TargetStatus
+from edgeramp.api.edgemodel import TargetStatus
 from edgeramp.api.optimizationrun import Winner
 from edgeramp.api.rollout import Override, Rollout, RolloutSpec
 from edgeramp.decide.conditions import find
-from edgeramp.decide.decision import Action, Apply, Patch
+from edgeramp.decide.decision import Apply
 from edgeramp.decide.edgemodel.context import Context
 from edgeramp.decide.edgemodel.targets import TargetStep
+from edgeramp.decide.edgemodel.verbs import Verbs
 from edgeramp.decide.optimize.stages import PRODUCTION
 from edgeramp.values.names import (
     ANNOTATION_APPROVE,
@@ -24,21 +23,9 @@ from edgeramp.values.names import (
     bounded_name,
     label_value,
 )
-from edgeramp.values.quantities import timestamp
 
 BASELINE_REASON = "baseline: the original model"
 BASELINE_APPROVER = "spec.rollout.start"
-
-
-@dataclass(frozen=True)
-class Approvals:
-    """The record of approvals, and the action that clears the annotation."""
-
-    records: list[Approval]
-    actions: tuple[Action, ...] = ()
-
-    def granted(self, *revisions: str) -> bool:
-        return any(a.accepted and a.revision in revisions for a in self.records)
 
 
 def rollout_name(ctx: Context, target: Target) -> str:
@@ -46,30 +33,7 @@ def rollout_name(ctx: Context, target: Target) -> str:
     return bounded_name(ctx.owner.name, target.name)
 
 
-def approvals(ctx: Context, known: Sequence[str]) -> Approvals:
-    """Take in the annotation `edgeramp.dev/approve: <revision>[,<revision>…]`: recorded, then cleared."""
-    records = list(ctx.model.status.approvals)
-    asked = ctx.annotations.get(ANNOTATION_APPROVE)
-    if asked is None:
-        return Approvals(records)
-    for revision in (part.strip()[:64] for part in asked.split(",")):
-        accepted = revision in known
-        message = (
-            "" if accepted else "no such revision waits here; write the revision that status.targets shows"
-        )
-        if not any(a.revision == revision and a.accepted == accepted for a in records):
-            at = timestamp(ctx.now)
-            records.append(Approval(revision=revision, accepted=accepted, message=message, at=at))
-    if len(records) > len(ctx.model.status.approvals):
-        return Approvals(
-            records[-20:]
-        )  # recorded first; cleared at the next look, when the record is in the API
-    body = {"metadata": {"annotations": {ANNOTATION_APPROVE: None}, "resourceVersion": ctx.resource_version}}
-    clear = Patch(API_VERSION, "EdgeModel", ctx.owner.namespace, ctx.owner.name, body)
-    return Approvals(records, (clear,))
-
-
-def promoted_step(ctx: Context, step: TargetStep, granted: Approvals, whole: str) -> TargetStep:
+def promoted_step(ctx: Context, step: TargetStep, granted: Verbs, whole: str) -> TargetStep:
     """The Rollout of a target: applied when the winner may be served; the serving revision stays otherwise."""
     if ctx.spec.rollout is None:
         return step

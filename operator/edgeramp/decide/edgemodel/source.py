@@ -47,11 +47,14 @@ def source_key(spec: EdgeModelSpec) -> str:
     return short_hash({"model": spec.source.wire(), "data": data.wire()}, 12)
 
 
-def source_step(ctx: Context) -> SourceStep:
-    """Take in what the Jobs found, then say what is left."""
+def source_step(ctx: Context, retry: bool = False) -> SourceStep:
+    """Take in what the Jobs found, then say what is left. `retry`: a failure is forgotten and tried again."""
     key = source_key(ctx.spec)
     have = ctx.model.status.staged
     facts = have if have and have.key == key else StagedFacts(key=key)
+    if retry and facts.assessment is None:
+        forgotten = {"failure": "", "failure_message": "", "tries": Attempts(made=facts.tries.made)}
+        facts = facts.model_copy(update=forgotten)
     for _ in range(20):
         if facts.assessment is not None:
             return SourceStep(facts)
@@ -76,10 +79,14 @@ def source_step(ctx: Context) -> SourceStep:
 
 
 def unwanted(ctx: Context, step: SourceStep) -> list[tuple[str, str]]:
-    """(name, uid) of Jobs that still run for sources which nobody wants any more."""
+    """(name, uid) of Jobs that run for sources which nobody wants any more, and of failed ones but the newest."""
     name = step.work.name if step.work else ""
-    running = (j for j in ctx.jobs.values() if j.state in (JobState.RUNNING, JobState.STUCK))
-    return sorted((j.name, j.uid) for j in running if j.name != name)
+    others = [j for j in ctx.jobs.values() if j.name != name]
+    alive = [j for j in others if j.state in (JobState.RUNNING, JobState.STUCK)]
+    failed = sorted(
+        (j for j in others if j.state is JobState.FAILED), key=lambda j: (j.finished_at or 0.0, j.name)
+    )
+    return sorted((j.name, j.uid) for j in [*alive, *failed[:-1]])
 
 
 def _work(ctx: Context, facts: StagedFacts) -> Work:

@@ -62,11 +62,11 @@ def events(before: EdgeModelStatus, after: EdgeModelStatus) -> tuple[Event, ...]
         note = f"{line.name}: {f'why-nots in OptimizationRun {line.run}' if table else line.message}"[:1000]
         reason = line.reason if line.phase == "Stalled" else line.phase
         found.append(Event("Normal" if good else "Warning", reason, note, "Reconcile"))
-    for approval in after.approvals:
-        if approval not in before.approvals:
-            level = "Normal" if approval.accepted else "Warning"
-            word = "Approved" if approval.accepted else "ApprovalRefused"
-            found.append(Event(level, word, f"{approval.revision} {approval.message}".strip(), "Approve"))  # type: ignore[arg-type]
+    for record in after.verbs:
+        if record not in before.verbs:
+            level = "Normal" if record.accepted else "Warning"
+            word = f"{record.verb.capitalize()}{'Recorded' if record.accepted else 'Refused'}"
+            found.append(Event(level, word, f"{record.value} {record.message}".strip(), "Answer"))  # type: ignore[arg-type]
     return tuple(found)
 
 

@@ -35,7 +35,7 @@ class Context:
     @property
     def holder(self) -> str:
         """Who holds a measurement Lease, readable in `kubectl get lease`."""
-        return f"{self.owner.namespace}/{self.owner.name}/{self.owner.uid[:8]}"
+        return holder_name(self.owner.namespace, self.owner.name, self.owner.uid)
 
     @property
     def run_ref(self) -> RunRef:
@@ -59,6 +59,11 @@ class Context:
             LABEL_RUN: label_value(self.owner.name),
             LABEL_REVISION: self.spec.revision,
         }
+
+
+def holder_name(namespace: str, run: str, uid: str) -> str:
+    """`<namespace>/<run>/<begin of its uid>`."""
+    return f"{namespace}/{run}/{uid[:8]}"
 
 
 def store_of(settings: Settings, namespace: str, model: str) -> Store:

@@ -9,9 +9,8 @@ from edgeramp.decide.decision import Action, DropLease, TakeLease
 from edgeramp.decide.seen import Object
 from edgeramp.values.quantities import epoch
 
-LEASE_SECONDS = (
-    120  # an operator that dies is replaced well within; a run that is gone blocks others no longer
-)
+# An operator that dies is replaced well within; a run that was deleted blocks others no longer than this.
+LEASE_SECONDS = 60
 
 
 @dataclass(frozen=True)
