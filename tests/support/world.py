@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from edgeramp.api.rollout import RolloutSpec
 from edgeramp.decide.decision import Action, Apply, Decision, Delete, Patch
 from edgeramp.decide.evidence.config import DEFAULT_EDGES
@@ -198,7 +200,12 @@ class World:
     def observe(self) -> RolloutSeen:
         """What the operator would see now."""
         self._kubelet()
-        behaviour = self._behaviour(revision_of(RolloutSpec.model_validate(self.rollout["spec"])).revision)
+        try:
+            self._name_revision()
+            wanted = revision_of(RolloutSpec.model_validate(self.rollout["spec"])).revision
+        except ValidationError:
+            wanted = ""
+        behaviour = self._behaviour(wanted)
         return RolloutSeen(
             now=self.now,
             rollout=copy.deepcopy(self.rollout),

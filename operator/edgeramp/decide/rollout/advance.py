@@ -95,11 +95,8 @@ def _leave(view: View, course: Course, steps: list[Step]) -> Course:
 
 def _needs_proof(view: View, course: Course, steps: list[Step]) -> bool:
     """Only a growing weight needs evidence, and only where there was traffic to gather it."""
-    ramp = ramp_of(course)
-    here = weight_at(steps, ramp.step)
-    upcoming_pause = ramp.step + 1 < len(steps) and steps[ramp.step + 1].pause is not None
-    grows = weight_at(steps, ramp.step + 1) > here
-    return compares(view, course) and not upcoming_pause and grows and here > 0
+    here = goal(view, course)
+    return compares(view, course) and 0 < here < weight_at(steps, ramp_of(course).step + 1)
 
 
 def _pausing(view: View, course: Course, step: Step) -> Hold | None:
