@@ -29,6 +29,7 @@ from kubernetes import client
 
 REPO = Path(__file__).resolve().parents[2]
 TOKEN = "test-admin"
+OPERATOR_TOKEN = "test-operator"
 
 
 class MissingBinary(Exception):
@@ -72,16 +73,16 @@ class ApiServer:
         access.retries = False
         return access
 
-    def kubeconfig(self) -> Path:
+    def kubeconfig(self, token: str = TOKEN) -> Path:
         """A kubeconfig file for subprocesses."""
-        target = self.folder / "kubeconfig"
+        target = self.folder / f"kubeconfig-{token}"
         content = {
             "apiVersion": "v1",
             "kind": "Config",
             "clusters": [
                 {"name": "t", "cluster": {"server": self.url, "certificate-authority": str(self.ca)}}
             ],
-            "users": [{"name": "t", "user": {"token": TOKEN}}],
+            "users": [{"name": "t", "user": {"token": token}}],
             "contexts": [{"name": "t", "context": {"cluster": "t", "user": "t"}}],
             "current-context": "t",
         }
@@ -162,6 +163,20 @@ def _module_cache() -> Path:
     return Path(
         os.environ.get("GOMODCACHE") or Path(os.environ.get("GOPATH") or Path.home() / "go") / "pkg" / "mod"
     )
+
+
+def grant(server: ApiServer, rendered_chart: Path) -> None:
+    """Give the chart's own rights to its service account; `OPERATOR_TOKEN` acts as it."""
+    documents = [d for d in yaml.safe_load_all(rendered_chart.read_text()) if d]
+    with httpx.Client(base_url=server.url, verify=_trust(server.ca), headers=_auth(), timeout=30) as http:
+        for document in documents:
+            if document["apiVersion"] == "rbac.authorization.k8s.io/v1":
+                namespace = document["metadata"].get("namespace")
+                where = f"namespaces/{namespace}/" if namespace else ""
+                url = f"/apis/{document['apiVersion']}/{where}{document['kind'].lower()}s"
+                answer = http.post(url, json=document)
+                if answer.status_code not in (201, 409):
+                    raise RuntimeError(f"{document['kind']}: {answer.text}")
 
 
 @contextmanager
