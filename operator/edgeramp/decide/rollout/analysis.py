@@ -101,7 +101,7 @@ def gate(view: View, course: Course, to: int) -> Hold | None:
         case Verdict.AWAITING_EVIDENCE | Verdict.FAIL:
             minimum = _minimum(view, ramp, to)
             return Hold("AwaitingEvidence", _sentence(f"Holding at {at}", course.evidence),
-                        f"to {to} % when the evidence suffices", until=minimum and minimum.until)  # fmt: skip
+                        f"to {to} % when the evidence suffices", until=minimum.until if minimum else None)  # fmt: skip
         case Verdict.ERROR:
             since = ramp.error_since if ramp.error_since is not None else view.now
             lasting = clock(view, ramp) - since
