@@ -13,7 +13,7 @@ from pathlib import Path
 from . import addons, controlplane, images, prereqs, probe, registry, tools
 from .config import KIND_CLUSTER, NODES, REGISTRY, REPO, kubeconfig, state_dir
 from .dockerfiles import uses_base
-from .shell import Missing, run, say, stream, wait_for
+from .shell import Missing, progress, run, say, stream, wait_for
 from .status import Line, addon_lines, node_line
 
 REGISTRY_CONTAINER = "edgeramp-registry"
@@ -55,9 +55,9 @@ def up(engine: Engine) -> None:
     state_dir().mkdir(parents=True, exist_ok=True)
     _start_registry(engine)
     if not engine.exists():
-        say(f"creating the cluster with kind on {engine.command} …")
-        engine.kind("create", "cluster", "--name", KIND_CLUSTER, "--config", REPO / "kind-config.yaml",
-                    "--kubeconfig", kubeconfig(), "--wait", "180s")  # fmt: skip
+        create = ("create", "cluster", "--name", KIND_CLUSTER, "--config", str(REPO / "kind-config.yaml"))
+        with progress(f"creating the cluster with kind on {engine.command}"):
+            engine.kind(*create, "--kubeconfig", kubeconfig(), "--wait", "180s")
     engine.kind("export", "kubeconfig", "--name", KIND_CLUSTER, "--kubeconfig", kubeconfig())
     _connect_registry(engine)
     _label_nodes()
@@ -93,9 +93,8 @@ def builder(engine: Engine) -> images.Builder:
     """Images by the engine's own build, pushed to the published port of the registry."""
 
     def build(name: str, target: str) -> None:
-        say(f"building image {name} with {engine.command} …")
         text = images.dockerfile(name).read_text()
-        with images.staged_tools(text) as staged:
+        with progress(f"building image {name} with {engine.command}"), images.staged_tools(text) as staged:
             argv = [engine.command, "build", f"--build-context=tools={staged}", f"--tag={PUBLISHED}/{target}"]
             argv += ["--pull"] if uses_base(text) else []
             stream([*argv, f"--file={images.dockerfile(name)}", REPO], log=images.log_path(name))

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from . import dockerfiles, prereqs, registry, tools
 from .config import IMAGE_PREFIX, REGISTRY, REPO, cache_dir, state_dir
-from .shell import Missing, locked, run, say, stream, write_atomic
+from .shell import Missing, locked, progress, run, say, stream, write_atomic
 
 SYSTEM = ("pause", "coredns", "local-path-provisioner", "envoy-gateway", "envoy")
 BASE_SUITE = "bookworm"
@@ -122,16 +122,9 @@ def _with_buildah(name: str, target: str) -> None:
     text = dockerfile(name).read_text()
     if dockerfiles.uses_base(text):
         ensure_base()
-    say(f"building image {name} …")
-    with staged_tools(text) as staged, _mounts() as mounts:
-        argv = [
-            *buildah(),
-            "bud",
-            "--layers",
-            "--pull-never",
-            "--timestamp=0",
-            f"--build-context=tools={staged}",
-        ]
+    with progress(f"building image {name}"), staged_tools(text) as staged, _mounts() as mounts:
+        argv = [*buildah(), "bud", "--layers", "--pull-never", "--timestamp=0"]
+        argv += [f"--build-context=tools={staged}"]
         argv += [f"--build-arg=BASE_IMAGE={base_ref()}"] if dockerfiles.uses_base(text) else []
         argv += [f"--volume={mount}" for mount in mounts]
         argv += [f"--file={dockerfile(name)}", f"--tag=localhost/{target}", str(REPO)]
@@ -160,34 +153,18 @@ def buildah() -> list[str]:
 
 def ensure_base() -> None:
     """Make the Debian base with mmdebstrap from the machine's own apt sources, once."""
-    if (
-        run([*buildah(), "inspect", "--type", "image", base_ref()], env=_BUILDAH_ENV, check=False).returncode
-        == 0
-    ):
+    known = run([*buildah(), "inspect", "--type", "image", base_ref()], env=_BUILDAH_ENV, check=False)
+    if known.returncode == 0:
         return
     prereqs.require_root("making the Debian base image")
-    say(f"making the Debian {BASE_SUITE} base image …")
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
+    what = f"making the Debian {BASE_SUITE} base image"
+    with progress(what), tempfile.TemporaryDirectory(dir=cache_dir()) as scratch:
         tar = Path(scratch) / "base.tar"
         argv = ["mmdebstrap", "--variant=minbase", f"--include={','.join(_base_packages())}", BASE_SUITE]
         run([*argv, tar, "-"], stdin=debian_sources(Path("/etc/apt")), env={"SOURCE_DATE_EPOCH": "0"})
         (Path(scratch) / "Dockerfile").write_text('FROM scratch\nADD base.tar /\nCMD ["python3"]\n')
-        run(
-            [
-                *buildah(),
-                "bud",
-                "--timestamp",
-                "0",
-                "-t",
-                base_ref(),
-                "-t",
-                "localhost/edgeramp-base:latest",
-                scratch,
-            ],
-            env=_BUILDAH_ENV,
-        )
-    say(f"base image ready in {time.monotonic() - began:.0f} s")
+        tags = [f"--tag={base_ref()}", "--tag=localhost/edgeramp-base:latest"]
+        run([*buildah(), "bud", "--timestamp=0", *tags, scratch], env=_BUILDAH_ENV)
 
 
 def debian_sources(folder: Path) -> str:

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from .shell import CommandFailed, Missing, run, say
+from .shell import CommandFailed, Missing, progress, run
 
 # command to look for → Debian package that brings it
 CLUSTER_PACKAGES = {
@@ -73,11 +73,10 @@ def ensure_packages(wanted: Mapping[str, str]) -> None:
             "system's package manager"
         )
     require_root(f"installing {words}")
-    say(f"installing Debian packages: {words} …")
     env = {"DEBIAN_FRONTEND": "noninteractive"}
     # A docker-registry service of the distribution's own would take port 5000 from ours.
     install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", *packages]
-    with _no_service_starts():
+    with _no_service_starts(), progress(f"installing Debian packages: {words}"):
         try:
             run(install, env=env)
         except CommandFailed:

