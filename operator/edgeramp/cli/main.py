@@ -6,6 +6,7 @@ import typer
 
 from edgeramp import __version__
 from edgeramp.cli import crds as crds_command
+from edgeramp.cli import explain as explain_command
 from edgeramp.cli import keygen as keygen_command
 
 app = typer.Typer(name="edgeramp", help=__doc__, no_args_is_help=True, add_completion=False)
@@ -33,6 +34,12 @@ def crds(context: typer.Context) -> None:
 def keygen(context: typer.Context) -> None:
     """Make a signing key and the manifests that put it to use."""
     raise typer.Exit(keygen_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def explain(context: typer.Context) -> None:
+    """Say what the operator would decide for an object now, and why."""
+    raise typer.Exit(explain_command.main(context.args))
 
 
 if __name__ == "__main__":
