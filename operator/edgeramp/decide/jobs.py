@@ -106,7 +106,8 @@ def _failure(failed: Mapping[str, Any], ended: Mapping[str, Any]) -> dict[str, A
     code, summary = ended.get("exitCode"), _summary(ended)
     out: dict[str, Any] = {"state": JobState.FAILED, "exit_code": code, "summary": summary}
     if _deadline(failed):
-        return out | {"reason": "DeadlineExceeded", "message": "the Job ran past its deadline"}
+        late = "" if ended else "; its pod is gone, or never found room to start"
+        return out | {"reason": "DeadlineExceeded", "message": f"the Job ran past its deadline{late}"}
     if ended.get("reason") == "OOMKilled" or code == ExitCode.OOM_KILLED:
         told = summary.message if isinstance(summary, Failure) else "the container ran out of memory"
         return out | {

@@ -57,13 +57,13 @@ class JobOrder:
     @property
     def name(self) -> str:
         """`<role>-<12 hex of the hash of the inputs>-<attempt>`: equal inputs of one owner give an equal name."""
-        timed = isinstance(self.spec, MeasureSpec)
-        return job_name(self.spec, self.attempt, self.node_selector.get(HOSTNAME, "") if timed else "")
+        return job_name(self.spec, self.attempt, self.node_selector.get(HOSTNAME, ""))
 
 
 def job_name(spec: JobSpec, attempt: int, place: str = "") -> str:
-    """The Job's name; the owner's uid is part of the inputs, its generation and deadlines are not. Where time is
-    measured the node is an input too: figures of one node are not taken for another's."""
+    """The Job's name; the owner's uid is part of the inputs, its generation and deadlines are not. `place`, the
+    node it is pinned to, is an input too: figures of one node are not taken for another's, and a Job on a node that is
+    gone is not waited for."""
     inputs: Manifest = spec.model_dump(
         mode="json", by_alias=True, exclude={"deadline_seconds": True, "run": {"generation"}}
     )

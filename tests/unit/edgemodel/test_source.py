@@ -57,7 +57,7 @@ def test_bad_input_is_told_by_its_reason_and_is_not_tried_again(
     status = model_status(made)
     assert (condition(status, kind)["status"], condition(status, kind)["reason"]) == ("False", reason)
     assert condition(status, "Ready")["reason"] == condition(status, "Stalled")["reason"] == reason
-    assert "Change spec to try again" in condition(status, "Ready")["message"]
+    assert "Change spec, or annotate edgeramp.dev/retry=now" in condition(status, "Ready")["message"]
     assert status["phase"] == "SourceFailed"
     made.now += 1e6
     made.until_idle()
@@ -142,6 +142,26 @@ def test_a_spec_that_this_operator_cannot_read_stalls_and_keeps_the_facts() -> N
     status = decision.status.wire()
     assert condition(status, "Stalled")["reason"] == "InvalidSpec" and status["staged"] == staged
     assert not decision.actions
+
+
+def test_a_pod_that_finds_no_room_says_so_meanwhile() -> None:
+    made = world()
+    made.look()
+    (job,) = made.running()
+    job["pod"] = {"state": {"waiting": {"reason": "CreateContainerConfigError", "message": "no such Secret"}}}
+    made.look()
+    assert (
+        "the pod waits: CreateContainerConfigError no such Secret"
+        in condition(model_status(made), "Ready")["message"]
+    )
+
+
+def test_a_model_that_is_being_deleted_gets_nothing_new() -> None:
+    made = played(rollout={"route": {"gatewayRef": {"name": "e"}, "hostnames": ["d.example"]}})
+    made.get("EdgeModel", "digits")["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
+    del made.objects["Rollout", "digits-vnni"]
+    made.until_idle()
+    assert not made.of("Rollout")
 
 
 def test_an_image_that_the_chart_does_not_name_is_told() -> None:

@@ -139,7 +139,7 @@ def test_claims_are_mounted_read_only_and_in_the_stage_job_only() -> None:
 
 
 def test_the_name_follows_from_the_inputs(done: World) -> None:
-    job = jobs_of(done, "certify")[0]
+    job = jobs_of(done, "package")[0]
     spec = spec_of(done, job)
     assert job["metadata"]["name"] == job_name(spec, 1)
     later = spec.model_copy(
@@ -151,7 +151,7 @@ def test_the_name_follows_from_the_inputs(done: World) -> None:
     assert job_name(spec, 2) == job_name(spec, 1)[:-1] + "2"
 
 
-def test_what_is_timed_is_named_after_its_node_too(done: World) -> None:
+def test_what_is_pinned_to_a_node_is_named_after_it_too(done: World) -> None:
     job = jobs_of(done, "measure")[0]
     spec = spec_of(done, job)
     assert job["metadata"]["name"] == job_name(spec, 1, "box") != job_name(spec, 1, "other")

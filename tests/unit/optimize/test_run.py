@@ -340,6 +340,7 @@ def test_a_search_that_moves_to_another_node_measures_anew_there() -> None:
     while not any(r.measured for r in (made.run().status.candidates if made.of("OptimizationRun") else ())):
         made.look()
         made.finish_all()
+    made.look()
     made.nodes = [node("other", {VNNI: "true"})]
     made.until_idle()
     run = made.run()
@@ -347,6 +348,34 @@ def test_a_search_that_moves_to_another_node_measures_anew_there() -> None:
     assert {r.measured.environment.node for r in run.status.candidates if r.measured} == {"other"}
     prepared = [name for verb, name, _ in bench.seen if verb == "prepare"]
     assert len(prepared) == len(set(prepared)), "what was prepared stays"
+
+
+def test_a_job_on_a_node_that_is_gone_is_not_waited_for() -> None:
+    made = world()
+    while not [j for j in made.running() if "edgeramp.dev/run" in j["metadata"]["labels"]]:
+        made.look()
+        if not made.of("OptimizationRun"):
+            made.finish_all()
+    lost = {j["metadata"]["name"] for j in made.running()}
+    made.nodes = [node("other", {VNNI: "true"})]
+    for _ in range(5):
+        made.look()
+    running = {j["metadata"]["name"] for j in made.running()}
+    assert running and not running & lost
+    made.until_idle()
+    assert ready(made.run())[1] == "Certified"
+
+
+def test_a_run_that_is_being_deleted_starts_nothing_and_gives_its_machine_free() -> None:
+    made = world()
+    while not made.leases:
+        made.look()
+        made.finish_all()
+    (run,) = made.of("OptimizationRun")
+    run["metadata"]["deletionTimestamp"] = "2026-11-23T00:00:00Z"
+    started = list(made.started)
+    made.until_idle()
+    assert made.started == started and not made.leases
 
 
 def test_a_node_whose_label_lied_is_left_for_another() -> None:
@@ -483,7 +512,9 @@ def test_a_spec_that_this_operator_cannot_read_stalls() -> None:
     run = made.of("OptimizationRun")[0]
     made.objects["OptimizationRun", run["metadata"]["name"]]["spec"]["candidates"][0]["framework"] = "qnn"
     decision = made.decide("OptimizationRun", run["metadata"]["name"])
-    assert decision.status.wire()["phase"] == "Stalled" and not decision.actions
+    status = decision.status.wire()
+    assert status["phase"] == "Stalled" and not decision.actions
+    assert status["winner"] == run["status"]["winner"], "facts are kept"
 
 
 def test_jobs_run_in_the_namespace_of_the_run() -> None:

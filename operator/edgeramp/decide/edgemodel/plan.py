@@ -28,6 +28,8 @@ def plan_edgemodel(seen: EdgeModelSeen) -> Decision:
         ctx = context(seen)
     except ValidationError as error:
         return _unreadable(seen, error)
+    if seen.model["metadata"].get("deletionTimestamp"):
+        return Decision(ctx.model.status)  # what it owns goes with it; nothing is made anew meanwhile
     source = source_step(ctx, retry_asked(ctx))
     if not source.ready:
         return _source_decision(ctx, source)

@@ -34,6 +34,7 @@ class SourceStep:
     start: bool = False
     wait_until: float | None = None
     doing: str = ""
+    waits: str = ""
 
     @property
     def ready(self) -> bool:
@@ -69,8 +70,9 @@ def source_step(ctx: Context, retry: bool = False) -> SourceStep:
                 return SourceStep(facts, work, wait_until=slow)
             case Start():
                 return SourceStep(facts, work, start=True, doing=work.key)
-            case Busy():
-                return SourceStep(facts, work, doing=work.key)
+            case Busy(job=job):
+                waits = f" (the pod waits: {job.reason} {job.message})" if job.reason else ""
+                return SourceStep(facts, work, doing=work.key, waits=waits)
             case Wait(until=until):
                 return SourceStep(facts, work, wait_until=until)
             case _:

@@ -10,6 +10,7 @@ from edgeramp.decide.conditions import condition, find, merged
 from edgeramp.decide.decision import Event
 from edgeramp.decide.edgemodel.context import Context
 from edgeramp.decide.edgemodel.source import SourceStep
+from edgeramp.values.names import ANNOTATION_RETRY
 
 ENDED_WITHOUT = ("NoCandidate", "Inconclusive", "Failed")
 OPTIMIZED = ("Certified", "AwaitingApproval", "RollingOut", "Promoted", "RolledBack")
@@ -106,15 +107,15 @@ def _source_conditions(ctx: Context, source: SourceStep) -> list[Condition]:
     if facts.failure:
         return [*first, _make(ctx, kind, False, facts.failure, facts.failure_message), *other]
     doing = "assessing" if staged else "staging"
-    return [*first, _make(ctx, kind, None, doing.capitalize(), f"{doing} by a Job"), *other]
+    return [*first, _make(ctx, kind, None, doing.capitalize(), f"{doing} by a Job{source.waits}"), *other]
 
 
 def _unready(ctx: Context, source: SourceStep) -> list[Condition]:
     facts = source.facts
     if facts.failure and not source.doing:
-        retry = (
-            " It is tried again by itself." if source.wait_until is not None else " Change spec to try again."
-        )
+        by_itself = source.wait_until is not None
+        by_hand = f" Change spec, or annotate {ANNOTATION_RETRY}=now, to try again."
+        retry = " It is tried again by itself." if by_itself else by_hand
         message = f"{facts.failure_message}{'' if facts.failure_message.endswith('.') else '.'}{retry}"
         kind = "Reconciling" if source.wait_until is not None and facts.tries.failures else "Stalled"
         return [
@@ -123,8 +124,8 @@ def _unready(ctx: Context, source: SourceStep) -> list[Condition]:
         ]
     word = "Staging" if facts.model is None else "Assessing"
     return [
-        _make(ctx, "Ready", False, word, f"{word.lower()} the source"),
-        _make(ctx, "Reconciling", True, word, f"{word.lower()} the source"),
+        _make(ctx, "Ready", False, word, f"{word.lower()} the source{source.waits}"),
+        _make(ctx, "Reconciling", True, word, f"{word.lower()} the source{source.waits}"),
     ]
 
 

@@ -35,7 +35,7 @@ def plan_run(seen: RunSeen) -> Decision:
     except ValidationError as error:
         return _unreadable(seen, error)
     before = ctx.run.status
-    if before.finished_at:
+    if before.finished_at or seen.run["metadata"].get("deletionTimestamp"):
         return Decision(before, actions=(*lease.drop_others(seen.leases, ctx.holder, None), *_stray(ctx, ())))
     node, status = _placed(ctx, before)
     if node is None:
@@ -141,7 +141,10 @@ def _taken(ctx: Context, node: Node) -> bool:
 
 def _unreadable(seen: RunSeen, error: ValidationError) -> Decision:
     """A bad object becomes Stalled, not a crash."""
-    have = OptimizationRunStatus()
+    try:
+        have = OptimizationRunStatus.model_validate(seen.run.get("status") or {})
+    except ValidationError:
+        have = OptimizationRunStatus()
     generation = int(seen.run["metadata"].get("generation", 0))
     where = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()[:5])
     stalled = condition("Stalled", True, "InvalidSpec", where, generation, seen.now)
