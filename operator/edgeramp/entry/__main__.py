@@ -114,7 +114,10 @@ async def _operate(
     try:
         identity: Any = platform.node()  # else kopf asks for a user name, and the image's user has none
         await kopf.operator(
-            registry=watches.registry(queue, access, shelf), clusterwide=True, standalone=True, identity=identity
+            registry=watches.registry(queue, access, shelf),
+            clusterwide=True,
+            standalone=True,
+            identity=identity,
         )
     finally:
         await queue.close()
