@@ -27,7 +27,7 @@ from . import (
     venv,
 )
 from .config import NODES, cache_dir, kubeconfig, state_dir
-from .shell import Missing, locked, say, wait_for
+from .shell import Missing, locked, progress, say, wait_for
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,6 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     add("status", _status, "show what runs; exit code 1 if something is down")
     build = add("images", _images, "build and push the images whose inputs changed")
     build.add_argument("names", nargs="*", help="only these (default: all)")
+    build.add_argument(
+        "--preload", action="store_true", help="then pull them on the nodes that run Jobs and servers"
+    )
     add("tools", _tools, "build the cluster's binaries into the cache")
     add("venv", _venv, "make the development environment and print its folder")
     for name in ("kubectl", "helm"):
@@ -87,7 +90,21 @@ def _images(options: argparse.Namespace) -> None:
     if found is None:
         prereqs.require_root("building images")
     refs = images.build(options.names or images.names(), engine.builder(found) if found else None)
+    if options.preload:
+        _preload([ref for name, ref in refs.items() if name not in images.SYSTEM], found)
     print(json.dumps(refs, indent=1))
+
+
+def _preload(refs: list[str], found: engine.Engine | None) -> None:
+    """Pull images where Jobs and servers run, before any pod waits for them."""
+    if found:
+        engine.preload(found, refs)
+        return
+    workers = [node for node in NODES if node.hardware_class != "gateway"]
+    with progress("pulling images on the nodes"), ThreadPoolExecutor(len(workers)) as pool:
+        pulled = list(pool.map(lambda node: nodes.preload(node, refs), workers))
+    for node, names in zip(workers, pulled, strict=True):
+        say(f"{node.name}: pulled {len(names)} of {len(refs)} images")
 
 
 def _venv(_: argparse.Namespace) -> None:
@@ -157,7 +174,8 @@ def _up(_: argparse.Namespace) -> None:
 def _remains() -> bool:
     """Whether parts of a cluster are there (the registry alone is not a cluster)."""
     recorded = set(processes.recorded()) - {registry.NAME}
-    return bool(recorded) or any((network.NETNS / node.name).exists() for node in NODES)
+    netns = any((network.NETNS / node.name).exists() for node in NODES)
+    return bool(recorded) or netns or (state_dir() / "etcd").exists()  # the last is what a reboot leaves
 
 
 def _start(refs: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ are those of the engine-less cluster: in kind's nodes containerd maps that addre
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +78,13 @@ def down(engine: Engine) -> None:
     if left:
         raise Missing(f"these containers did not go away: {', '.join(left)}")
     kubeconfig().unlink(missing_ok=True)
+
+
+def preload(engine: Engine, refs: Iterable[str]) -> None:
+    """Pull images on every worker."""
+    for worker in WORKERS:
+        for ref in refs:
+            engine.run("exec", worker, "crictl", "pull", images.by_digest(ref))
 
 
 def lines(engine: Engine) -> list[Line]:

@@ -246,6 +246,12 @@ def _find_links(settings: str) -> list[str]:
     return [word for word in line.partition("= ")[2].split() if word.startswith("/") and Path(word).is_dir()]
 
 
+def by_digest(ref: str) -> str:
+    """`repository@digest` of a reference that has a tag too: the name under which a node keeps the image."""
+    tagged, _, digest = ref.partition("@")
+    return f"{tagged.rpartition(':')[0]}@{digest}"
+
+
 def known() -> dict[str, str]:
     """The references written by the last build."""
     path = state_dir() / "images.json"

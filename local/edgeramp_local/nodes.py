@@ -11,11 +11,11 @@ import os
 import shlex
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from . import cgroups, network, pki, processes, registry, tools
+from . import cgroups, images, network, pki, processes, registry, tools
 from .config import DNS_IP, NODES, POD_CIDR, NodeSpec, cache_dir, state_dir
 from .probe import node_labels
 from .shell import Missing, run, say, wait_for
@@ -333,6 +333,15 @@ def _prepare_store(node: NodeSpec) -> None:
         if entry.is_dir() and not (clean and entry.name == "var-lib-containerd"):
             shutil.rmtree(entry)
     _clean_marker(node).unlink(missing_ok=True)
+
+
+def preload(node: NodeSpec, refs: Iterable[str]) -> list[str]:
+    """Pull the images that the node lacks, so that no pod waits for them; returns what was pulled."""
+    present = set(ctr(node, "images", "ls", "-q").split())
+    lacking = [ref for ref in map(images.by_digest, refs) if ref not in present]
+    for ref in lacking:
+        ctr(node, "images", "pull", "--hosts-dir", str(_conf(node) / "registry"), ref)
+    return lacking
 
 
 def for_each(action: Callable[[NodeSpec], object]) -> None:

@@ -75,3 +75,10 @@ def test_locks_have_a_hash_for_everything_and_name_no_index(path: Path) -> None:
     pinned = [block for block in blocks if re.match(r"[A-Za-z0-9._-]+(\[[^]]*\])?==", block)]
     assert pinned
     assert [block.split()[0] for block in pinned if "--hash=sha256:" not in block] == []
+
+
+def test_a_node_keeps_an_image_under_repository_and_digest() -> None:
+    assert (
+        images.by_digest("172.29.0.1:5000/edgeramp/x:0123@sha256:ab")
+        == "172.29.0.1:5000/edgeramp/x@sha256:ab"
+    )
