@@ -5,10 +5,12 @@ Usage: `with running() as server: LiveCluster(server.access())`, or the fixture 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -214,7 +216,15 @@ def _free_ports(count: int) -> list[int]:
 
 def _start(folder: Path, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
     with (folder / f"{name}.log").open("wb") as log:
-        return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        return subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent
+        )
+
+
+def _die_with_parent() -> None:
+    """Linux: a test run that is killed leaves no server behind (prctl PR_SET_PDEATHSIG, SIGKILL)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, 9)
 
 
 def _etcd_arguments(binary: Path, folder: Path, port: int, peer: int) -> list[str]:
