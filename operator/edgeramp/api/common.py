@@ -279,12 +279,14 @@ class Attempts(ApiPart):
     """Attempts at one Job that have ended without a usable result: facts, since Jobs are deleted after a while.
 
     `made` numbers the next Job (made + 1). `failures` are transient ones, `ooms` runs out of memory, `voids`
-    measurements that were disturbed; `failed_at` is when the last one ended (RFC 3339)."""
+    measurements that were disturbed, `extended` those whose bounds did not decide and were repeated for longer;
+    `failed_at` is when the last one ended (RFC 3339)."""
 
     made: int = 0
     failures: int = 0
     ooms: int = 0
     voids: int = 0
+    extended: int = 0
     failed_at: Text = ""
     reason: Text = ""
 

@@ -28,6 +28,14 @@ def overall(results: Sequence[GateResult]) -> Verdict:
     return worst(r.verdict for r in results)
 
 
+def longer_may_decide(measured: MeasureSummary, gates: Gates) -> bool:
+    """Only time is missing: nothing failed, nothing was disturbed, and speed or its variation alone is undecided.
+    Quality does not become clearer by measuring longer; it is computed on all items already."""
+    open_gates = {r.gate for r in judge(measured, gates) if r.verdict is not Verdict.PASS}
+    undecided = overall(judge(measured, gates)) is Verdict.INCONCLUSIVE
+    return undecided and measured.latency.valid and open_gates <= {"speedup", "latencyVariation"}
+
+
 def may_win(verdict: Verdict | None, gates: Gates) -> bool:
     """Pass, or Inconclusive where the policy allows it."""
     return verdict is Verdict.PASS or (verdict is Verdict.INCONCLUSIVE and gates.on_inconclusive == "Allow")

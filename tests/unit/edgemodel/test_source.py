@@ -24,6 +24,15 @@ def test_a_source_is_staged_and_assessed_once() -> None:
     assert "250,000 parameters" in condition(status, "Assessed")["message"]
 
 
+def test_data_that_may_not_decide_is_told_before_anything_is_measured() -> None:
+    made = played(Bench(items=40))
+    found = condition(model_status(made), "Admitted")
+    assert (found["status"], found["reason"]) == ("True", "DataMayNotDecide")
+    assert "selection 40 of about 59" in found["message"]
+    assert any((e.type, e.reason) == ("Warning", "DataMayNotDecide") for _, e in made.events)
+    assert condition(model_status(played()), "Admitted")["reason"] == "EnoughData"
+
+
 def test_an_edit_that_leaves_the_sources_alone_stages_nothing() -> None:
     made = played(bench := Bench())
     edit(made, gates={"speedup": "1.5"})

@@ -275,6 +275,40 @@ def test_a_disturbed_measurement_is_repeated() -> None:
     assert run.status.winner and run.status.winner.candidate == "ort-static-int8"
 
 
+# measurements that do not decide
+
+
+def test_a_measurement_whose_bounds_do_not_decide_is_repeated_once_for_longer() -> None:
+    wobbly = {**DIGITS, "ov-ptq-int8": Figures(0.33, 0.9985, bytes=280_000, cv=0.09)}
+    made = played(bench := Bench(wobbly))
+    assert [n for verb, name, n in bench.seen if (verb, name) == ("measure", "ov-ptq-int8")] == [1, 2]
+    budgets = sorted(
+        s.benchmark.budget_seconds for s in specs(made, MeasureSpec) if s.candidate.id == "ov-ptq-int8"
+    )
+    assert budgets == [30.0, 90.0]
+    assert row(made.run(), "ov-ptq-int8").verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_longer_measurement_that_decides_counts() -> None:
+    bench = Bench({**DIGITS, "ov-ptq-int8": Figures(0.33, 0.9985, bytes=280_000, cv=0.09)})
+    made = world(bench)
+
+    def script(spec: Any, attempt: int, where: str) -> Any:
+        bench.figures = DIGITS if attempt > 1 else {**bench.figures}
+        return bench(spec, attempt, where)
+
+    made.script = script
+    made.until_idle()
+    assert row(made.run(), "ov-ptq-int8").verdict is Verdict.PASS
+    assert made.run().status.winner and made.run().status.winner.candidate == "ov-ptq-int8"
+
+
+def test_a_candidate_that_fails_another_gate_is_not_measured_longer() -> None:
+    wobbly = {**DIGITS, "ov-ptq-int8": Figures(0.33, 0.9985, cv=0.09)}
+    played(bench := Bench(wobbly))
+    assert [n for verb, name, n in bench.seen if (verb, name) == ("measure", "ov-ptq-int8")] == [1]
+
+
 # certification
 
 

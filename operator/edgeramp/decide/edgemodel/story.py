@@ -10,7 +10,9 @@ from edgeramp.decide.conditions import condition, find, merged
 from edgeramp.decide.decision import Event
 from edgeramp.decide.edgemodel.context import Context
 from edgeramp.decide.edgemodel.source import SourceStep
+from edgeramp.decide.gates_power import check_data
 from edgeramp.values.names import ANNOTATION_RETRY
+from edgeramp.values.quantities import ratio
 
 ENDED_WITHOUT = ("NoCandidate", "Inconclusive", "Failed")
 OPTIMIZED = ("Certified", "AwaitingApproval", "RollingOut", "Promoted", "RolledBack")
@@ -40,7 +42,7 @@ def told(
 def events(before: EdgeModelStatus, after: EdgeModelStatus) -> tuple[Event, ...]:
     """The source's fate, and each change of a target's phase that somebody may wait for."""
     found = []
-    for kind in ("SourceReady", "Assessed"):
+    for kind in ("SourceReady", "Assessed", "Admitted"):
         old, new = find(before.conditions, kind), find(after.conditions, kind)
         changed = (
             new
@@ -48,7 +50,10 @@ def events(before: EdgeModelStatus, after: EdgeModelStatus) -> tuple[Event, ...]
             and (not old or (old.status, old.reason) != (new.status, new.reason))
         )
         if new and changed:
-            level = "Normal" if new.status == "True" else "Warning"
+            if new.reason == "EnoughData":
+                continue
+            good = new.status == "True" and new.reason != "DataMayNotDecide"
+            level = "Normal" if good else "Warning"
             found.append(Event(level, new.reason, new.message[:1000], "Stage"))  # type: ignore[arg-type]
     was = {t.name: t for t in before.targets}
     for line in after.targets:
@@ -100,6 +105,7 @@ def _source_conditions(ctx: Context, source: SourceStep) -> list[Condition]:
                 ctx, "SourceReady", True, "Staged", f"model {facts.model} and {len(facts.data)} data splits"
             ),
             _make(ctx, "Assessed", True, "Assessed", _assessment(source)),
+            _admitted(ctx, source),
         ]
     kind = "Assessed" if staged else "SourceReady"
     first = [_make(ctx, "SourceReady", True, "Staged", f"model {facts.model}")] if staged else []
@@ -194,6 +200,14 @@ def _detail(line: TargetStatus) -> str:
 
 def _explained(targets: Sequence[TargetStatus]) -> str:
     return "; ".join(f"{t.name}: {t.phase}{f', {t.message}' if t.message else ''}" for t in targets)
+
+
+def _admitted(ctx: Context, source: SourceStep) -> Condition:
+    """A warning, not a refusal: with too few items a gate ends Inconclusive, whatever the candidate."""
+    found, gates = source.facts.assessment, ctx.spec.gates
+    assert found
+    data = check_data(found.items, ratio(gates.accuracy_retention), ratio(gates.confidence))
+    return _make(ctx, "Admitted", True, "EnoughData" if data.enough else "DataMayNotDecide", data.sentence)
 
 
 def _assessment(source: SourceStep) -> str:

@@ -25,6 +25,7 @@ from edgeramp.report.spec import JobSpec
 from edgeramp.values.names import LABEL_CANDIDATE
 from edgeramp.values.quantities import cpu_cores, ratio, seconds
 
+EXTENSION = 3  # how much longer a measurement is repeated whose bounds did not decide; once
 VOID_LIMIT = 3  # the third disturbed measurement is taken as it is: Inconclusive
 MAX_ACCURACY_DROP = 0.01  # accuracy control stops reverting operators here
 
@@ -51,11 +52,12 @@ def prepare(ctx: Context, node: Node, row: CandidateResult) -> Work:
 def measure(ctx: Context, node: Node, row: CandidateResult, reference: CandidateResult) -> Work:
     """Candidate against reference on the selection split."""
     threads = threads_of(ctx)
-    wanted = ctx.spec.benchmark
+    wanted, longer = ctx.spec.benchmark, EXTENSION**row.tries.extended
+    budget = seconds(wanted.budget) * longer
     spec = MeasureSpec(
         run=ctx.run_ref,
         store=ctx.store,
-        deadline_seconds=ctx.settings.job_deadline_seconds,
+        deadline_seconds=ctx.settings.job_deadline_seconds + int(budget),
         reference=runner(reference),
         candidate=runner(row),
         data=ArtifactRef(digest=ctx.spec.data.selection),
@@ -63,8 +65,8 @@ def measure(ctx: Context, node: Node, row: CandidateResult, reference: Candidate
         retention=ratio(ctx.spec.gates.accuracy_retention),
         benchmark=BenchmarkProfile(
             threads=threads,
-            min_rounds=wanted.min_rounds,
-            budget_seconds=seconds(wanted.budget),
+            min_rounds=wanted.min_rounds * longer,
+            budget_seconds=budget,
             confidence=ratio(ctx.spec.gates.confidence),
         ),
         required_isa=required_isa(ctx),

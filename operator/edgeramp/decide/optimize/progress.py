@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgeramp.api.common import Attempts
 from edgeramp.api.optimizationrun import CandidateResult, CertificationTry, OptimizationRunStatus, Winner
+from edgeramp.decide import gates
 from edgeramp.decide.hardware import Node
 from edgeramp.decide.jobs_step import Again, Done, GaveUp, Outcome, Work, counted, look, voided
 from edgeramp.decide.optimize import orders
@@ -194,6 +195,10 @@ def _row_done(ctx: Context, row: CandidateResult, step: Step, summary: Summary) 
         if not summary.latency.valid and row.tries.voids + 1 < orders.VOID_LIMIT:
             why = f"disturbed: {summary.latency.void_reason or 'no reason given'}"
             return row.model_copy(update={"tries": voided(row.tries, done.job, ctx.now, why)})
+        if not row.tries.extended and not is_f32(row) and gates.longer_may_decide(summary, ctx.spec.gates):
+            why = "the bounds did not decide; measured again for longer"
+            tries = counted(row.tries, done.job, ctx.now, why).model_copy(update={"extended": 1})
+            return row.model_copy(update={"tries": tries})
         return row.model_copy(update={"measured": summary, "reference": reference, "tries": Attempts()})
     return row.model_copy(
         update={"infeasible": "BadSummary", "message": f"unexpected summary {summary.verb}"}
