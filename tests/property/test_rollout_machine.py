@@ -61,8 +61,7 @@ class Watched(World):
             return
         if new <= old:
             return
-        ready = sum(1 for p in self.pods if p.revision == ramp["revision"] and self._ready(p))
-        assert ready > 0, "up only when the candidate is ready"
+        assert self.answers(ramp["revision"]), "up only when the candidate is ready"
         free = not stable or ramp.get("skipSteps") or ramp.get("promotedFull") or old == 0
         assert free or status.get("verdict") == "Pass" or self._asked(seen, new), "never up without Pass"
         assert new <= max(ramp.get("granted", 0), 100 if free else 0), "never above what was granted"

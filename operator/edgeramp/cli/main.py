@@ -8,6 +8,7 @@ from edgeramp import __version__
 from edgeramp.cli import crds as crds_command
 from edgeramp.cli import explain as explain_command
 from edgeramp.cli import keygen as keygen_command
+from edgeramp.cli import simulate as simulate_command
 
 app = typer.Typer(name="edgeramp", help=__doc__, no_args_is_help=True, add_completion=False)
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -40,6 +41,12 @@ def keygen(context: typer.Context) -> None:
 def explain(context: typer.Context) -> None:
     """Say what the operator would decide for an object now, and why."""
     raise typer.Exit(explain_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def simulate(context: typer.Context) -> None:
+    """Play a rollout's strategy against a candidate that behaves as you say."""
+    raise typer.Exit(simulate_command.main(context.args))
 
 
 if __name__ == "__main__":
