@@ -12,7 +12,7 @@ include make/check.mk make/test.mk
 .DEFAULT_GOAL := help
 .PHONY: help up down status images venv lock
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 up:  ## start the local cluster (kind where an engine answers)
 	$(CLUSTER) up
