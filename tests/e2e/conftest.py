@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from demo import paths
 from demo.kube import Kube
 from demo.reach import Reach
@@ -30,7 +29,11 @@ def story() -> dict[str, Any]:
     if not (os.environ.get("EDGERAMP_E2E_REUSE") and REPORT.exists()):
         REPORT.unlink(missing_ok=True)
         code = subprocess.run(
-            [sys.executable, "-m", "demo"], cwd=paths.REPO, env=paths.environment(), stdout=sys.__stderr__, check=False
+            [sys.executable, "-m", "demo"],
+            cwd=paths.REPO,
+            env=paths.environment(),
+            stdout=sys.__stderr__,
+            check=False,
         ).returncode
         assert REPORT.exists(), f"the demo ended with {code} and wrote no report"
     return dict(json.loads(REPORT.read_text()))
@@ -75,7 +78,15 @@ class Sender:
 
     def send(self, *hosts: str, rate: float, seconds: float = 600, bright: float = 0.0) -> Traffic:
         out = self.folder / f"traffic-{len(self.running)}.jsonl"
-        command = [sys.executable, "-m", "demo.traffic", "--address", self.reach.gateway(), "--model", paths.MODEL]
+        command = [
+            sys.executable,
+            "-m",
+            "demo.traffic",
+            "--address",
+            self.reach.gateway(),
+            "--model",
+            paths.MODEL,
+        ]
         command += [word for host in hosts for word in ("--host", host)]
         command += ["--requests", str(self.requests), "--rate", str(rate), "--seconds", str(seconds)]
         command += ["--bright", str(bright), "--out", str(out)]

@@ -31,7 +31,9 @@ class Kubectl:
 
     def run(self, *words: str, stdin: str | None = None, timeout: float = 120) -> Answer:
         command = [*self.command, f"--namespace={self.namespace}", *words]
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, text=True, timeout=timeout, check=False
+        )
         return Answer(done.returncode, done.stdout, done.stderr)
 
     def must(self, *words: str, stdin: str | None = None, timeout: float = 120) -> str:
@@ -54,7 +56,11 @@ class Kubectl:
 
     def wait(self, kind: str, name: str, condition: str, seconds: int) -> None:
         """Wait for `condition` (condition=Ready, jsonpath={.a}=b, delete); on a timeout show the object and its events."""
-        answer = self.run("wait", f"{kind}/{name}", f"--for={condition}", f"--timeout={seconds}s", timeout=seconds + 30)
+        answer = self.run(
+            "wait", f"{kind}/{name}", f"--for={condition}", f"--timeout={seconds}s", timeout=seconds + 30
+        )
         if answer.code:
             shown = self.run("describe", kind, name)
-            raise AssertionError(f"{kind}/{name} never got {condition} in {seconds}s\n{answer.err}\n{shown.out[-6000:]}")
+            raise AssertionError(
+                f"{kind}/{name} never got {condition} in {seconds}s\n{answer.err}\n{shown.out[-6000:]}"
+            )

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 import yaml
-
 from demo import paths
 from tests.e2e.conftest import Sender, Traffic
 from tests.e2e.kubectl import Kubectl
@@ -119,7 +118,9 @@ def test_a_candidate_that_never_becomes_ready_leaves_the_stable_revision_alone(
     never = manifest("never-ready")
     name, host = never["metadata"]["name"], never["spec"]["route"]["hostnames"][0]
     good = copy.deepcopy(never)
-    good["spec"]["artifact"] = kubectl.get("rollouts.edgeramp.dev", "digits-edge-box")["status"]["stable"]["artifact"]
+    good["spec"]["artifact"] = kubectl.get("rollouts.edgeramp.dev", "digits-edge-box")["status"]["stable"][
+        "artifact"
+    ]
     applied(good)
     kubectl.wait("rollouts.edgeramp.dev", name, "condition=Ready", 120)
     stable = kubectl.get("rollouts.edgeramp.dev", name)["status"]["stable"]
@@ -135,5 +136,13 @@ def test_a_candidate_that_never_becomes_ready_leaves_the_stable_revision_alone(
 
 
 def test_the_examples_of_bad_input_are_all_tried() -> None:
-    tried = {"invalid-ratio", "weight-140", "missing-source", "wrong-digest", "corrupt-model", "no-matching-node", "never-ready"}
+    tried = {
+        "invalid-ratio",
+        "weight-140",
+        "missing-source",
+        "wrong-digest",
+        "corrupt-model",
+        "no-matching-node",
+        "never-ready",
+    }
     assert {Path(p).stem for p in BAD.glob("*.yaml")} == tried

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-
 from demo import paths
 from tests.e2e.conftest import Sender
 from tests.e2e.kubectl import Kubectl
@@ -58,7 +57,10 @@ def test_case_47_the_operator_is_killed_mid_ramp(
         kubectl.wait(ROLLOUT, NAME, "condition=Ready", 120)
         traffic = sender.send(HOST, rate=40)
         kubectl.apply(
-            rollout(winner["packaged"]["reference"], server | {"framework": winner["framework"], "precision": "int8"})
+            rollout(
+                winner["packaged"]["reference"],
+                server | {"framework": winner["framework"], "precision": "int8"},
+            )
         )
         kubectl.wait(ROLLOUT, NAME, "jsonpath={.status.weight}=20", 120)
         kill(system)
