@@ -58,7 +58,8 @@ def measure(pair: Pair, profile: BenchmarkProfile, seed: int) -> Run:
         say(
             f"run {attempt}: {len(run.reference)} rounds in {run.seconds:.1f}s, speedup {run.interval.point:.3f} "
             f"[{run.interval.lower:.3f}, {run.interval.upper:.3f}]"
-            + (f", void: {run.void}" if run.void else ", again: the machine is not quiet" if run.noisy else "")
+            + (f", void: {run.void}" if run.void else "")
+            + (", the machine is not quiet" if run.noisy else "")
         )
         if (run.void is None and not run.noisy) or attempt == MAX_VOID:
             return run
