@@ -134,3 +134,32 @@ def test_a_killed_operator_comes_to_the_same_end(case: str) -> None:
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_killed_operator_comes_to_the_same_end_whenever_it_dies(case: str, seed: int) -> None:
     play(case, seed)
+
+
+def edited(final: dict[str, Any], at: int, seed: int) -> World:
+    """A world whose user applies `final` after `at` looks, with an operator that is killed now and then."""
+    made = World(Bench(DIGITS), nodes=[node("n1", {VNNI: "true", AVX2: "true"})])
+    made.objects["EdgeModel", "digits"] = edgemodel(rollout={"route": ROUTE})
+    dice = random.Random(seed)
+    for _ in range(at):
+        made.look()
+        if dice.random() < 0.5:
+            made.finish_all()
+    changed = edgemodel(**final)
+    have = made.objects["EdgeModel", "digits"]
+    meta = {**have["metadata"], "generation": 2}
+    made.objects["EdgeModel", "digits"] = {**have, "metadata": meta, "spec": changed["spec"]}
+    disturbed(made, dice)
+    return made
+
+
+@pytest.mark.parametrize("at", [0, 1, 3, 7, 12, 18, 30])
+def test_an_edit_at_any_moment_ends_like_the_final_spec_alone(at: int) -> None:
+    final = {"rollout": {"route": ROUTE}, "gates": {"speedup": "1.5"}, "targets": TARGETS}
+    alone = edited(final, 0, seed=1)
+    after = edited(final, at, seed=at)
+    assert outcome(after)["targets"] == outcome(alone)["targets"]
+    assert outcome(after)["rollouts"] == outcome(alone)["rollouts"]
+    wanted = {t["run"] for t in model_status(after)["targets"]}
+    assert wanted <= {r["metadata"]["name"] for r in after.of("OptimizationRun")}
+    assert not after.leases

@@ -13,6 +13,8 @@ from edgeramp.report import Candidate
 
 RECIPES: Mapping[str, Recipe] = {"onnxruntime": onnxruntime.options, "openvino": openvino.options}
 NOT_BUILT = "not built yet"
+EDGE_TPU_LABEL = "edgeramp.dev/accelerator"
+APPLE_LABEL = "edgeramp.dev/apple-silicon"
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,12 @@ TABLE: Mapping[str, Row] = {
     "arm": Row("Arm mobile or embedded", ("onnxruntime",), ("openvino", "llama.cpp")),
     "x86": Row("AMD or other x86 CPU", ("openvino", "onnxruntime"), ("olive",)),
     "edgetpu": Row("Edge TPU class", ("openvino",), ("olive",)),
+    "language-model": Row("a language model across platforms", ("llama.cpp",), ("mlx",)),
+    "large": Row("a multimodal model or one above 7B parameters", ("openvino", "olive"), ()),
 }
+LARGE_PARAMETERS = 7_000_000_000
+LANGUAGE_TASKS = ("text-generation",)
+MULTIMODAL_TASKS = ("image-to-text", "visual-question-answering")
 
 
 @dataclass(frozen=True)
@@ -47,12 +54,23 @@ def hardware_class(labels: Mapping[str, str], features: frozenset[str]) -> str:
     """Which row of the table a node belongs to, from its labels."""
     if "nvidia.com/gpu.product" in labels:
         return "nvidia"
-    if any(k.endswith("/apple-silicon") and v == "true" for k, v in labels.items()):
+    if labels.get(EDGE_TPU_LABEL) == "edgetpu":
+        return "edgetpu"
+    if labels.get(APPLE_LABEL) == "true":
         return "apple"
     if labels.get("kubernetes.io/arch", "").startswith("arm") or "ASIMD" in features:
         return "arm"
     vendor = labels.get("feature.node.kubernetes.io/cpu-model.vendor_id", "")
     return "intel" if vendor.lower() in ("intel", "genuineintel") else "x86"
+
+
+def row_for(situation: Situation, labels: Mapping[str, str]) -> str:
+    """The row of the table: what kind of model it is comes before what hardware it shall run on."""
+    if situation.task in MULTIMODAL_TASKS or situation.assessment.parameters > LARGE_PARAMETERS:
+        return "large"
+    if situation.task in LANGUAGE_TASKS:
+        return "language-model"
+    return hardware_class(labels, situation.features)
 
 
 def expand(situation: Situation, hardware: str, allowed: Sequence[str] | None) -> Expansion:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgeramp.recipes.choice import NOT_BUILT, RECIPES, TABLE, expand, hardware_class
+from edgeramp.recipes.choice import NOT_BUILT, RECIPES, TABLE, expand, hardware_class, row_for
 from edgeramp.recipes.common import Situation
 from edgeramp.report import Assessment
 
@@ -90,6 +90,7 @@ def test_equal_situations_give_equal_candidates() -> None:
         ({"kubernetes.io/arch": "arm64"}, (), "arm"),
         ({}, ("ASIMD",), "arm"),
         ({"nvidia.com/gpu.product": "L4", VENDOR: "Intel"}, (), "nvidia"),
+        ({"edgeramp.dev/accelerator": "edgetpu", "kubernetes.io/arch": "arm64"}, (), "edgetpu"),
         ({"edgeramp.dev/apple-silicon": "true", "kubernetes.io/arch": "arm64"}, (), "apple"),
     ],
 )
@@ -97,6 +98,20 @@ def test_a_node_belongs_to_a_row_of_the_table(
     labels: dict[str, str], features: tuple[str, ...], row: str
 ) -> None:
     assert hardware_class(labels, frozenset(features)) == row
+
+
+@pytest.mark.parametrize(
+    ("task", "parameters", "row"),
+    [
+        ("image-classification", 250_000, "x86"),
+        ("text-generation", 250_000, "language-model"),
+        ("classification", 8_000_000_000, "large"),
+        ("image-to-text", 250_000, "large"),
+    ],
+)
+def test_the_kind_of_model_comes_before_the_hardware(task: str, parameters: int, row: str) -> None:
+    model = Situation(Assessment(**{**CNN, "parameters": parameters}), frozenset(), task)
+    assert row_for(model, {VENDOR: "AMD"}) == row
 
 
 def test_every_row_has_a_framework_and_every_recipe_a_row() -> None:

@@ -12,7 +12,7 @@ from edgeramp.decide.conditions import find
 from edgeramp.decide.decision import Action, Create
 from edgeramp.decide.edgemodel.context import Context
 from edgeramp.decide.hardware import Node, common_features, matching_nodes, why_none
-from edgeramp.recipes.choice import expand, hardware_class
+from edgeramp.recipes.choice import expand, row_for
 from edgeramp.recipes.common import Situation
 from edgeramp.values.names import (
     API_VERSION,
@@ -94,7 +94,7 @@ def run_spec(
     assert facts.model and facts.assessment
     features, labels = common_features(nodes), nodes[0].labels
     situation = Situation(facts.assessment, features, ctx.spec.task)
-    expansion = expand(situation, hardware_class(labels, features), target.frameworks or ctx.spec.frameworks)
+    expansion = expand(situation, row_for(situation, labels), target.frameworks or ctx.spec.frameworks)
     if not expansion.candidates:
         return None
     rollout = ctx.spec.rollout
