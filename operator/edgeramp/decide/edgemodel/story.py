@@ -34,7 +34,9 @@ def told(
         "observed_generation": ctx.generation,
         "conditions": conditions,
         "phase": phase,
-        "message": (brief(status.targets) if source.ready else ready.message if ready else "")[:2048],
+        "message": (brief(ctx, status.targets, phase) if source.ready else ready.message if ready else "")[
+            :2048
+        ],
     }
     return status.model_copy(update=update)
 
@@ -179,9 +181,16 @@ def _all(
     return _make(ctx, kind, None, "Progressing", summary)
 
 
-def brief(targets: Sequence[TargetStatus]) -> str:
-    """One clause per target, short enough for a column of `kubectl get`."""
-    return "; ".join(f"{t.name}: {t.phase}{f' ({_detail(t)})' if _detail(t) else ''}" for t in targets)
+def brief(ctx: Context, targets: Sequence[TargetStatus], phase: str) -> str:
+    """The target that the phase is about, and how far the others are: short enough for a column of `kubectl get`."""
+    line = next((t for t in targets if t.phase == phase), targets[0])
+    detail = _detail(line)
+    told = f"{line.name}: {line.phase}{f' ({detail})' if detail else ''}"
+    if len(targets) == 1:
+        return told
+    word = "promoted" if ctx.spec.rollout else "certified"
+    done = sum(t.phase == word.capitalize() for t in targets)
+    return f"{told}; {done} of {len(targets)} targets {word}"
 
 
 def _detail(line: TargetStatus) -> str:
