@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -171,8 +172,15 @@ class RolloutMachine(RuleBasedStateMachine):
             assert ("Deployment", backend.service) in self.world.objects
 
 
-RolloutMachine.TestCase.settings = settings(
-    max_examples=40, stateful_step_count=25, deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)  # fmt: skip
+QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]
 TestRollout = RolloutMachine.TestCase
+TestRollout.settings = settings(
+    max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=QUIET
+)
+
+
+@pytest.mark.long
+class TestRolloutForLong(RolloutMachine.TestCase):
+    """The same search, ten times as long."""
+
+    settings = settings(max_examples=400, stateful_step_count=40, deadline=None, suppress_health_check=QUIET)
