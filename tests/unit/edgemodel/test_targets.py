@@ -177,3 +177,9 @@ def test_events_are_few_and_telling() -> None:
         ("Warning", "NoMatchingNode"),
         ("Normal", "Certified"),
     ]
+
+
+def test_the_message_is_one_short_sentence_about_what_the_phase_is_about() -> None:
+    made = played(targets=[TARGET, NOWHERE])
+    assert model_status(made)["message"] == "npu: Stalled (NoMatchingNode); 1 of 2 targets certified"
+    assert model_status(played())["message"] == "vnni: Certified (openvino int8 2.42x)"
