@@ -32,7 +32,7 @@ from demo import paths, shell
 from demo.screen import Screen
 
 ACT_COLUMNS = (
-    "target", "served", "p50 (FP32)", "speed (bound)", "accuracy kept (bound)", "artifact", "ramp", "requests", "outcome",
+    "target", "winner", "p50 (FP32)", "speed (bound)", "accuracy kept (bound)", "artifact", "ramp", "requests", "outcome",
 )  # fmt: skip
 
 
