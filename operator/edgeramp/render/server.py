@@ -22,6 +22,8 @@ DRAIN_SECONDS = 5
 GRACE_SECONDS = 30
 STARTUP_SECONDS = 600
 ANNOTATION_ARTIFACT = f"{names.GROUP}/artifact"
+ANNOTATION_SERVED = f"{names.GROUP}/served"
+"""All that a revision was rendered from, as JSON on its Deployment: found again when a status was lost."""
 
 CPU_FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
 
@@ -86,7 +88,10 @@ def service(owner: RolloutRef, revision: str) -> Manifest:
 def deployment(owner: RolloutRef, served: ServedRevision, replicas: int, settings: Settings) -> Manifest:
     """The Deployment of one revision. KeyError when the settings have no image for it."""
     metadata = _metadata(owner, served.revision)
-    metadata["annotations"] = {ANNOTATION_ARTIFACT: served.artifact}
+    metadata["annotations"] = {
+        ANNOTATION_ARTIFACT: served.artifact,
+        ANNOTATION_SERVED: names.canonical_json(served.wire()),
+    }
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -180,3 +180,13 @@ def test_a_deletion_does_not_wait_longer_than_its_deadline() -> None:
     late = replace(seen, now=world.now + 31)
     assert plan_rollout(late).actions[-1] == plan_rollout(late).actions[0]
     assert isinstance(plan_rollout(late).actions[0], Patch)
+
+
+@pytest.mark.parametrize("wanted", ["A", "B"])
+def test_a_lost_status_costs_no_request_and_skips_no_step(wanted: str) -> None:
+    world = healthy(spec_of("A", strategy=PAUSES))
+    del world.rollout["status"]
+    world.set_artifact(wanted)
+    world.run(10)
+    assert "Adopted" in world.events
+    assert (world.weight("A"), world.phase) == ((100, "Healthy") if wanted == "A" else (90, "Paused"))

@@ -402,7 +402,8 @@ def test_case_32_a_failing_check_aborts_and_its_measurements_are_kept() -> None:
     world.run(60)
     assert outcomes(world)[-1] == ("B", "RolledBack")
     assert "candidate error rate" in world.status["history"][-1]["message"]
-    assert world.status["ramp"]["evidence"]
+    assert world.status["ramp"]["evidence"] and world.status["verdict"] == "Fail"
+    assert {f["name"]: f["verdict"] for f in world.status["findings"]}["errors"] == "Fail"
 
 
 def test_case_36_undecided_at_the_deadline_pauses_and_a_persons_promote_goes_on() -> None:

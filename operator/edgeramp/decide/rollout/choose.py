@@ -15,6 +15,18 @@ GOOD = ("Promoted", "FastPromoted")
 GIVEN_UP = ("Aborted", "RolledBack")
 
 
+def adopt(view: View, course: Course) -> Course:
+    """A status that was lost (a restored backup): what the route's first place serves is stable, by its Deployment."""
+    if course.stable is not None or course.ramp is not None or not view.route.split:
+        return course
+    service = view.route.split[0].service
+    found = next((s.served for r, s in view.servers.items() if view.ref.object_name(r) == service), None)
+    if found is None:
+        return course
+    note = f"Revision {found.revision} serves already and is taken as stable; the status knew of none."
+    return told(replace(course, stable=found), "Normal", "Adopted", note)
+
+
 def choose(view: View, course: Course) -> Course:
     """The course towards what the spec wants now."""
     wanted = view.wanted

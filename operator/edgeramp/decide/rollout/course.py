@@ -77,8 +77,11 @@ Stage = Callable[[View, Course], Course]
 
 
 def from_status(status: RolloutStatus) -> Course:
-    """The facts as recorded."""
+    """The facts as recorded. What was found about a ramp that failed stays to be read."""
+    over = status.ramp is not None and status.ramp.aborted_at is not None
     return Course(
+        verdict=status.verdict if over else None,
+        findings=tuple(status.findings) if over else (),
         stable=status.stable,
         candidate=status.candidate,
         ramp=status.ramp,

@@ -12,7 +12,7 @@ from edgeramp.decide.rollout import report
 from edgeramp.decide.rollout.actions import actions, due_at, ordered, quiet_at, wanted_split
 from edgeramp.decide.rollout.advance import advance
 from edgeramp.decide.rollout.analysis import compares, judge
-from edgeramp.decide.rollout.choose import certify, choose
+from edgeramp.decide.rollout.choose import adopt, certify, choose
 from edgeramp.decide.rollout.course import Course, Hold, Stage, from_status, held, ramp_of, told
 from edgeramp.decide.rollout.steps import relocate
 from edgeramp.decide.rollout.verbs import apply_verbs
@@ -100,6 +100,7 @@ def _announced(view: View, course: Course) -> Course:
 
 
 STAGES = (
+    adopt,
     revert,
     choose,
     certify,

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from edgeramp.api.rollout import RolloutSpec, RolloutStatus, ServedRevision
 from edgeramp.decide.seen import Admission, Object, RolloutSeen
 from edgeramp.render.route import Split, split_of, weight_of
-from edgeramp.render.server import RolloutRef
+from edgeramp.render.server import ANNOTATION_SERVED, RolloutRef
 from edgeramp.values import names
 from edgeramp.values.errors import SpecError
 from edgeramp.values.quantities import epoch
@@ -38,6 +38,7 @@ class Servers:
     restarts: int = 0
     crash_loop: bool = False
     trouble: str = ""
+    served: ServedRevision | None = None
 
 
 @dataclass(frozen=True)
@@ -211,7 +212,17 @@ def _one(deployment: Object | None, service: Object | None, pods: tuple[Object, 
         restarts=sum(int(c.get("restartCount", 0)) for c in statuses),
         crash_loop=any(_crashing(c) for c in statuses),
         trouble=next(filter(None, (_trouble(p) for p in live)), ""),
+        served=_served(deployment),
     )
+
+
+def _served(deployment: Object | None) -> ServedRevision | None:
+    """What the Deployment says it was rendered from; None when it says nothing that can be read."""
+    annotations = (deployment or {}).get("metadata", {}).get("annotations") or {}
+    try:
+        return ServedRevision.model_validate_json(annotations.get(ANNOTATION_SERVED, ""))
+    except ValidationError:
+        return None
 
 
 def _containers(pod: Object) -> list[Mapping[str, Any]]:
