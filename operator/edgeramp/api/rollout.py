@@ -257,7 +257,8 @@ class RolloutSpec(ApiPart):
 
 class ServedRevision(Revision):
     """All that is needed to render a revision again after the spec has moved on. `isa`: CPU features that a node must
-    promise by label, from the certificate."""
+    promise by label, from the certificate. The images are those that it was started with: an upgrade of the operator
+    does not restart what serves."""
 
     model_name: Text = ""
     image: Annotated[str, Field(max_length=512)] | None = None
@@ -266,6 +267,8 @@ class ServedRevision(Revision):
     isa: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = Field(
         default_factory=list
     )
+    server_image: Annotated[str, Field(max_length=512)] | None = None
+    fetch_image: Annotated[str, Field(max_length=512)] | None = None
 
 
 class RampFacts(ApiPart):

@@ -155,7 +155,7 @@ def _fetch(served: ServedRevision, settings: Settings) -> Manifest:
         arguments.append("--plain-http")
     return {
         "name": "fetch",
-        "image": settings.image("courier"),
+        "image": served.fetch_image or settings.image("courier"),
         "imagePullPolicy": settings.image_pull_policy,
         "args": arguments,
         "env": [{"name": "HOME", "value": "/work"}],
@@ -172,7 +172,7 @@ def _fetch(served: ServedRevision, settings: Settings) -> Manifest:
 def _server(served: ServedRevision, settings: Settings) -> Manifest:
     return {
         "name": "server",
-        "image": served.image or settings.image(f"server-{served.framework}"),
+        "image": served.server_image or server_image(served, settings),
         "imagePullPolicy": settings.image_pull_policy,
         "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
         "env": _environment(served),
@@ -187,6 +187,11 @@ def _server(served: ServedRevision, settings: Settings) -> Manifest:
             {"name": "tmp", "mountPath": "/tmp"},
         ],
     }
+
+
+def server_image(served: ServedRevision, settings: Settings) -> str:
+    """The image of the spec, else the configured one of the framework. KeyError when there is none."""
+    return served.image or settings.image(f"server-{served.framework}")
 
 
 def _environment(served: ServedRevision) -> list[Manifest]:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from tests.support.world import Behaviour, World, healthy, spec_of
+from tests.support.world import SETTINGS, Behaviour, World, healthy, spec_of
 
 from edgeramp.api.rollout import RolloutStatus
 from edgeramp.decide.decision import Decision, Patch
@@ -190,3 +190,10 @@ def test_a_lost_status_costs_no_request_and_skips_no_step(wanted: str) -> None:
     world.run(10)
     assert "Adopted" in world.events
     assert (world.weight("A"), world.phase) == ((100, "Healthy") if wanted == "A" else (90, "Paused"))
+
+
+def test_an_upgrade_of_the_operator_restarts_nothing_that_serves() -> None:
+    world = healthy(spec_of("A"))
+    upgraded = {name: f"{image}-new" for name, image in SETTINGS.images.items()}
+    seen = replace(world.observe(), settings=replace(SETTINGS, images=upgraded))
+    assert plan_rollout(seen).actions == ()

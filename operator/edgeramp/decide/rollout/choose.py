@@ -7,7 +7,7 @@ from dataclasses import replace
 from edgeramp.api.rollout import HistoryEntry
 from edgeramp.decide.rollout.course import Course, begin, ramp_with, retire, superseded, told
 from edgeramp.decide.rollout.view import View
-from edgeramp.render.server import CPU_FEATURE
+from edgeramp.render.server import CPU_FEATURE, server_image
 from edgeramp.values import names
 from edgeramp.values.quantities import epoch
 
@@ -49,7 +49,13 @@ def certify(view: View, course: Course) -> Course:
         return course
     labels = (label for node in view.seen.nodes for label in node.get("metadata", {}).get("labels") or {})
     labelled = any(label.startswith(CPU_FEATURE) for label in labels)
-    changes = {"certificate": admission.certificate, "isa": list(admission.isa) if labelled else []}
+    settings = view.seen.settings
+    changes = {
+        "certificate": admission.certificate,
+        "isa": list(admission.isa) if labelled else [],
+        "server_image": candidate.server_image or server_image(candidate, settings),
+        "fetch_image": candidate.fetch_image or settings.image("courier"),
+    }
     return replace(course, candidate=candidate.model_copy(update=changes))
 
 

@@ -103,9 +103,9 @@ STAGES = (
     adopt,
     revert,
     choose,
-    certify,
     relocate,
     apply_verbs,
+    certify,
     relocate,
     freeze,
     _admission,
@@ -171,8 +171,10 @@ def _not_ours(view: View) -> tuple[str, str] | None:
 
 def _images(view: View) -> str:
     """Which image the administrator has not named; "" when all are there."""
-    served = [view.wanted, view.status.stable]
-    wanted = ["courier", *(f"server-{s.framework}" for s in served if s is not None and not s.image)]
+    known = [s for s in (view.status.stable, view.status.candidate) if s is not None]
+    started = {s.revision for s in known if s.server_image}
+    to_name = [s for s in (view.wanted, *known) if s.revision not in started]
+    wanted = [name for s in to_name for name in ("courier", *([] if s.image else [f"server-{s.framework}"]))]
     missing = [name for name in wanted if name not in view.seen.settings.images]
     return (
         f"no image is configured for {missing[0]}; set images.{missing[0]} in the chart's values"
