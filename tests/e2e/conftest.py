@@ -74,7 +74,7 @@ class Sender:
 
         self.folder, self.running = folder, list[Traffic]()
         self.requests = built("digits") / "requests.npz"
-        self.reach = Reach(Kube.connect(paths.kubeconfig(), paths.NAMESPACE))
+        self.reach = Reach(Kube(paths.kubeconfig()))
 
     def send(self, *hosts: str, rate: float, seconds: float = 600, bright: float = 0.0) -> Traffic:
         out = self.folder / f"traffic-{len(self.running)}.jsonl"

@@ -17,6 +17,7 @@ from tests.e2e.kubectl import Kubectl
 
 pytestmark = pytest.mark.cluster
 
+ROLLOUT = "rollouts.edgeramp.dev"
 BAD = paths.EXAMPLES / "bad"
 SERVING = f"edge-box.{paths.HOSTNAME}"
 
@@ -32,13 +33,13 @@ def condition(kind: str, field: str, value: str) -> str:
 @pytest.fixture(scope="module", autouse=True)
 def served(sender: Sender, kubectl: Kubectl) -> Iterator[None]:
     """Traffic to the serving revision during this whole module: not one request may fail."""
-    before = kubectl.get("rollouts.edgeramp.dev", "digits-edge-box")["status"]["stable"]
+    before = kubectl.get(ROLLOUT, "digits-edge-box")["status"]["stable"]
     traffic: Traffic = sender.send(SERVING, rate=10, seconds=1200)
     yield
     counted = traffic.stop()[SERVING]
     assert counted["sent"] > 0
     assert counted["failed"] == 0, counted
-    assert kubectl.get("rollouts.edgeramp.dev", "digits-edge-box")["status"]["stable"] == before
+    assert kubectl.get(ROLLOUT, "digits-edge-box")["status"]["stable"] == before
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def applied(kubectl: Kubectl) -> Iterator[Any]:
     names: list[tuple[str, str]] = []
 
     def apply(body: dict[str, Any]) -> str:
-        kind = {"EdgeModel": "edgemodel", "Rollout": "rollouts.edgeramp.dev"}[body["kind"]]
+        kind = {"EdgeModel": "edgemodel", "Rollout": ROLLOUT}[body["kind"]]
         names.append((kind, body["metadata"]["name"]))
         kubectl.apply(body)
         return f"{body['metadata']['name']}"
@@ -92,7 +93,7 @@ def test_a_source_that_cannot_be_used_is_named(
 
 def test_a_target_without_nodes_says_so(kubectl: Kubectl, applied: Any) -> None:
     model = applied(manifest("no-matching-node"))
-    kubectl.wait("edgemodel", model, "jsonpath={.status.targets[0].reason}=NoMatchingNode", 120)
+    kubectl.wait("edgemodel", model, "jsonpath={.status.targets[?(@.name=='npu')].reason}=NoMatchingNode", 120)
     kubectl.wait("edgemodel", model, condition("Stalled", "status", "True"), 10)
 
 
@@ -100,11 +101,11 @@ def test_a_serving_model_whose_new_source_is_missing_goes_on_serving(kubectl: Ku
     good = yaml.safe_load((paths.EXAMPLES / "digits.yaml").read_text())
     missing = copy.deepcopy(good)
     missing["spec"]["source"] = manifest("missing-source")["spec"]["source"]
-    before = kubectl.get("rollouts.edgeramp.dev", "digits-edge-box")
+    before = kubectl.get(ROLLOUT, "digits-edge-box")
     kubectl.apply(missing)
     try:
         kubectl.wait("edgemodel", "digits", condition("SourceReady", "reason", "SourceNotFound"), 120)
-        after = kubectl.get("rollouts.edgeramp.dev", "digits-edge-box")
+        after = kubectl.get(ROLLOUT, "digits-edge-box")
         assert after["spec"] == before["spec"]
         assert after["status"]["stable"] == before["status"]["stable"]
     finally:
@@ -112,27 +113,46 @@ def test_a_serving_model_whose_new_source_is_missing_goes_on_serving(kubectl: Ku
     kubectl.wait("edgemodel", "digits", condition("SourceReady", "status", "True"), 60)
 
 
+@pytest.fixture
+def stable_one(kubectl: Kubectl, applied: Any) -> Any:
+    """A Rollout like a bad one, serving what is certified already: its name, and what it calls stable."""
+
+    def serve(bad: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        good = copy.deepcopy(bad)
+        good["spec"]["artifact"] = kubectl.get(ROLLOUT, "digits-edge-box")["status"]["stable"]["artifact"]
+        good["spec"]["server"].pop("image", None)
+        name = applied(good)
+        kubectl.wait(ROLLOUT, name, "condition=Ready", 120)
+        return name, kubectl.get(ROLLOUT, name)["status"]["stable"]
+
+    return serve
+
+
 def test_a_candidate_that_never_becomes_ready_leaves_the_stable_revision_alone(
-    kubectl: Kubectl, applied: Any, sender: Sender
+    kubectl: Kubectl, stable_one: Any, sender: Sender
 ) -> None:
     never = manifest("never-ready")
-    name, host = never["metadata"]["name"], never["spec"]["route"]["hostnames"][0]
-    good = copy.deepcopy(never)
-    good["spec"]["artifact"] = kubectl.get("rollouts.edgeramp.dev", "digits-edge-box")["status"]["stable"][
-        "artifact"
-    ]
-    applied(good)
-    kubectl.wait("rollouts.edgeramp.dev", name, "condition=Ready", 120)
-    stable = kubectl.get("rollouts.edgeramp.dev", name)["status"]["stable"]
+    host = never["spec"]["route"]["hostnames"][0]
+    name, stable = stable_one(never)
+    never["spec"]["artifact"] = stable["artifact"]
     traffic = sender.send(host, rate=10)
     kubectl.apply(never)
-    kubectl.wait("rollouts.edgeramp.dev", name, "jsonpath={.status.phase}=Degraded", 120)
+    kubectl.wait(ROLLOUT, name, "jsonpath={.status.phase}=Degraded", 120)
     counted = traffic.stop()[host]
-    status = kubectl.get("rollouts.edgeramp.dev", name)["status"]
+    status = kubectl.get(ROLLOUT, name)["status"]
     assert status["stable"] == stable
     assert status["weight"] == 0
     assert "ProgressDeadlineExceeded" in {c["reason"] for c in status["conditions"]}
     assert (counted["failed"], counted["sent"] > 0) == (0, True)
+
+
+def test_a_missing_artifact_is_not_admitted_and_starts_nothing(kubectl: Kubectl, stable_one: Any) -> None:
+    missing = manifest("missing-artifact")
+    name, stable = stable_one(missing)
+    kubectl.apply(missing)
+    kubectl.wait(ROLLOUT, name, condition("Admitted", "status", "False"), 60)
+    assert kubectl.get(ROLLOUT, name)["status"]["stable"] == stable
+    assert len(kubectl.items("deployments", f"edgeramp.dev/rollout={name}")) == 1
 
 
 def test_the_examples_of_bad_input_are_all_tried() -> None:
@@ -144,5 +164,6 @@ def test_the_examples_of_bad_input_are_all_tried() -> None:
         "corrupt-model",
         "no-matching-node",
         "never-ready",
+        "missing-artifact",
     }
     assert {Path(p).stem for p in BAD.glob("*.yaml")} == tried

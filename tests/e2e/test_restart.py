@@ -66,12 +66,14 @@ def test_case_47_the_operator_is_killed_mid_ramp(
         kill(system)
         kubectl.wait(ROLLOUT, NAME, "jsonpath={.status.weight}=50", 180)
         kill(system)
-        kubectl.wait(ROLLOUT, NAME, "jsonpath={.status.history[0].outcome}=Promoted", 180)
+        kubectl.wait(
+            ROLLOUT, NAME, f"jsonpath={{.status.stable.artifact}}={winner['packaged']['reference']}", 180
+        )
         kubectl.wait(ROLLOUT, NAME, "condition=Ready", 60)
         counted = traffic.stop()[HOST]
         status = kubectl.get(ROLLOUT, NAME)["status"]
-        assert [w["weight"] for w in status["weights"]] == [20, 50, 100]
-        assert status["stable"]["artifact"] == winner["packaged"]["reference"]
+        assert [w["weight"] for w in status["weights"]] == [100, 20, 50, 100]  # the first is the baseline's
+        assert [h["outcome"] for h in status["history"]] == ["Promoted", "Promoted"]
         assert (counted["failed"], counted["sent"] > 0) == (0, True), counted
     finally:
         kubectl.must("delete", ROLLOUT, NAME, "--ignore-not-found", "--timeout=60s")
