@@ -44,6 +44,7 @@ class World:
     now: float = START
     gateway: Json | None = field(default_factory=lambda: {"metadata": {"name": "edge"}})
     metrics_up: bool = True
+    proxies_up: bool = True
 
     def __post_init__(self) -> None:
         self.version = 1
@@ -257,7 +258,9 @@ class World:
         gate = self.fleet.gate.items()
         return Scrape(
             at=self.now,
-            gateway={t: {"proxy-1": {"total": c.total, "failed": c.failed}} for t, c in gate},
+            gateway={
+                t: {"proxy-1": {"total": c.total, "failed": c.failed}} for t, c in gate if self.proxies_up
+            },
             pods={t: self.fleet.metrics(r, self.now) for t, r in sides.items() if r},
             batch_limit=1,
         )

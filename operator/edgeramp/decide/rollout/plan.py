@@ -143,7 +143,7 @@ def _again(view: View, course: Course) -> float | None:
     if compares(view, course) and 0 < view.weight(ramp_of(course).revision) < 100:
         last = ramp_of(course).last_scrape_at or view.now
         times.append(last + seconds(view.spec.strategy.analysis.scrape_interval))
-    elif course.active and course.hold is None:
+    elif course.active and (course.hold is None or course.hold.reason == "SettingWeight"):
         times.append(view.now + 5.0)  # a route or a pod is on its way and wakes us: this is the second string
     return max(0.1, min(times) - view.now) if times else None
 

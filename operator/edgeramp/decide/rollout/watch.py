@@ -95,6 +95,8 @@ def _availability(view: View, course: Course, servers: Servers) -> Course:
         if ramp.available_at is None:
             changes |= {"available_at": view.now, "restarts": servers.restarts}
         return ramp_with(course, **changes) if changes else course
+    if view.spec.replicas == 0:  # nobody waits for what was scaled away
+        return ramp_with(course, waiting_since=None) if ramp.waiting_since is not None else course
     if ramp.waiting_since is None:
         return ramp_with(course, waiting_since=clock(view, ramp))
     return course
@@ -122,12 +124,12 @@ def _lost(view: View, course: Course, servers: Servers) -> str:
 
 def _deadline(view: View, course: Course, servers: Servers) -> Course:
     ramp, limit = ramp_of(course), view.spec.progress_deadline_seconds
-    if ramp.waiting_since is None:
-        return course
     if view.spec.replicas == 0:
         return held(
             course, Hold("ScaledToZero", "Holding: replicas is 0, so nothing can be served.", "scale up")
         )
+    if ramp.waiting_since is None:
+        return course
     need = needed(view, ramp, goal(view, course))
     waited = clock(view, ramp) - ramp.waiting_since
     in_pause = ramp.available_at is not None and _pausing(view, ramp)
