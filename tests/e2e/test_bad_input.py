@@ -93,7 +93,9 @@ def test_a_source_that_cannot_be_used_is_named(
 
 def test_a_target_without_nodes_says_so(kubectl: Kubectl, applied: Any) -> None:
     model = applied(manifest("no-matching-node"))
-    kubectl.wait("edgemodel", model, "jsonpath={.status.targets[?(@.name=='npu')].reason}=NoMatchingNode", 120)
+    kubectl.wait(
+        "edgemodel", model, "jsonpath={.status.targets[?(@.name=='npu')].reason}=NoMatchingNode", 120
+    )
     kubectl.wait("edgemodel", model, condition("Stalled", "status", "True"), 10)
 
 
