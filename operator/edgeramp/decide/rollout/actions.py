@@ -118,7 +118,7 @@ def ordered(view: View, course: Course, wanted: Wanted) -> Course:
     now = view.weight(ramp.revision)
     proven = wanted.grows and now > 0 and course.verdict is Verdict.PASS
     evidence = f" {course.evidence}" if proven else ""
-    where = "" if course.first else f", step {at}"
+    where = "" if course.first or ramp.skip_steps else f", step {at}"
     note = f"Weight {now} % to {wanted.weight} %{where}.{evidence}"
     return told(weighed(course, wanted.weight, view.now, note), "Normal", "WeightSet", note)
 

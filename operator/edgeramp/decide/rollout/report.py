@@ -151,7 +151,7 @@ def status(view: View, course: Course) -> RolloutStatus:
         stable=course.stable,
         candidate=candidate,
         weight=_weight(view, course),
-        step=step_text(view.spec.strategy.steps, ramp.step) if ramp is not None and not course.first else "",
+        step=_step(view, course),
         verdict=course.verdict,
         findings=list(course.findings),
         ramp=ramp,
@@ -165,6 +165,13 @@ def status(view: View, course: Course) -> RolloutStatus:
         selector=f"{names.LABEL_ROLLOUT}={names.label_value(view.ref.name)}",
         conditions=conditions(view, course, said),
     )
+
+
+def _step(view: View, course: Course) -> str:
+    """Where in the steps the ramp is; "" where there are none to take."""
+    ramp = course.ramp
+    stepless = ramp is None or course.first or ramp.skip_steps
+    return "" if ramp is None or stepless else step_text(view.spec.strategy.steps, ramp.step)
 
 
 def _weight(view: View, course: Course) -> int | None:
