@@ -5,7 +5,7 @@
 
 Writes JSON lines: one per second and host, one per failed request (`"event": "failure"`, at most 20,000), and a
 summary per host at the end (`"event": "summary"`). It sends no mirrored copy and counts none. Only to loopback and
-private addresses, for at most an hour and 500 requests a second.
+the local cluster's own addresses, for at most an hour and 500 requests a second.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from typing import IO, Any
 
 import aiohttp
 
-from demo import payloads
+from demo import paths, payloads
 from demo.tally import Outcome, Tally
 
 MAX_SECONDS = 3600
@@ -53,7 +53,7 @@ class Plan:
         """Raises ValueError for traffic that this tool does not send."""
         if not is_near(self.address):
             raise ValueError(
-                f"{self.address} is neither loopback nor a private address; traffic stays at home"
+                f"{self.address} is neither loopback nor an address of the local cluster; traffic stays at home"
             )
         if not 0 < self.rate <= MAX_RATE:
             raise ValueError(
@@ -68,7 +68,7 @@ class Plan:
 
 
 def is_near(address: str) -> bool:
-    """Whether HOST:PORT is a loopback or private IP address (or localhost)."""
+    """Whether HOST:PORT is loopback or an address of the local cluster's own nodes and pods."""
     host, _, port = address.rpartition(":")
     if not port.isdigit():
         return False
@@ -78,7 +78,8 @@ def is_near(address: str) -> bool:
         ip = ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         return False
-    return ip.is_loopback or ip.is_private
+    own = (ipaddress.ip_network(cidr, strict=False) for cidr in (paths.local.POD_CIDR, paths.local.HOST_CIDR))
+    return ip.is_loopback or any(ip in network for network in own)
 
 
 def arrivals(plan: Plan, rng: random.Random) -> Iterator[float]:

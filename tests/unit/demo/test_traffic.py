@@ -23,12 +23,15 @@ PLAN = traffic.Plan("127.0.0.1:1", ("a.example",), "digits", rate=50, seconds=2,
         ("127.0.0.1:80", True),
         ("10.244.1.7:10080", True),
         ("localhost:80", True),
+        ("172.29.0.11:80", True),
         ("8.8.8.8:80", False),
+        ("10.1.2.3:80", False),
+        ("192.168.1.1:80", False),
         ("example.com:80", False),
         ("10.0.0.1", False),
     ],
 )
-def test_traffic_goes_to_private_addresses_only(address: str, near: bool) -> None:
+def test_traffic_goes_to_addresses_of_our_own_only(address: str, near: bool) -> None:
     assert traffic.is_near(address) is near
 
 
