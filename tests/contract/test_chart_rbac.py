@@ -93,7 +93,10 @@ def installed(apiserver: ApiServer, kubectl: list[str], tmp_path_factory: pytest
     path = tmp_path_factory.mktemp("chart") / "rendered.yaml"
     path.write_text(rendered)
     for namespace in (HOME, ANYWHERE):
-        subprocess.run([*kubectl, "create", "namespace", namespace], check=True, capture_output=True)
+        manifest = json.dumps({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+        subprocess.run(
+            [*kubectl, "apply", "-f", "-"], input=manifest.encode(), check=True, capture_output=True
+        )
     return path
 
 

@@ -234,12 +234,13 @@ def test_an_operator_that_is_killed_goes_on_where_it_was(town: Town) -> None:
     history = town.rollout("r")["status"]["history"]
     assert [entry["outcome"] for entry in history] == ["Promoted", "Promoted"]
     assert epoch(history[-1]["startedAt"]) == pytest.approx(before["startedAt"], abs=1), "the ramp began anew"
-    shares = [
-        sum(w for n, w in split if n == stable)
-        for _, name, split in town.players.weights
-        if name == "default/r"
-    ]
-    assert [share for share, _ in groupby(shares)] == [100, 75, 50, 0]
+
+    def shares() -> list[int]:
+        splits = [split for _, name, split in town.players.weights if name == "default/r"]
+        return [share for share, _ in groupby(sum(w for n, w in split if n == stable) for split in splits)]
+
+    town.until(lambda: shares()[-1] == 0, "the players to see the last weight")
+    assert shares() == [100, 75, 50, 0]
 
 
 def test_a_terminated_operator_gives_its_lease_back(town: Town) -> None:
