@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.apiserver import OPERATOR_TOKEN, ApiServer, grant
+from tests.support.apiserver import OPERATOR_TOKEN, ApiServer, MissingBinary, grant, running
 from tests.support.objects import edgemodel, rollout
 from tests.support.players import Players, Store, packaging, set_status
 from tests.unit.optimize.bench import Bench
@@ -106,6 +106,16 @@ class Town:
         for backend in route["spec"]["rules"][0]["backendRefs"] if route else []:
             weights[backend["name"]] = weights.get(backend["name"], 0) + backend.get("weight", 1)
         return weights
+
+
+@pytest.fixture(scope="module")
+def apiserver() -> Iterator[ApiServer]:
+    """One of its own: the operator would take up what other tests leave on the session's."""
+    try:
+        with running() as own:
+            yield own
+    except MissingBinary as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture
