@@ -11,7 +11,7 @@ test-fast:  ## unit, property, golden, and the contracts against a real API serv
 	$(DEV_PYTHON) -m pytest tests -m 'not cluster and not long'
 
 test-e2e:  ## the demo and bad input on the cluster, which is stopped afterwards (KEEP=1 leaves it up)
-	trap '[ -n "$${KEEP:-}" ] || $(CLUSTER) down' EXIT; $(DEV_PYTHON) -m pytest tests/e2e -p no:randomly -m 'cluster and not long' --durations=10
+	trap '[ -n "$${KEEP:-}" ] || $(CLUSTER) down' EXIT; $(DEV_PYTHON) -m pytest tests/e2e --capture=sys -p no:randomly -m 'cluster and not long' --durations=10
 
 test-long:  ## what takes too long for every push; needs the cluster
 	$(DEV_PYTHON) -m pytest tests -m long
