@@ -92,7 +92,7 @@ def rollout_lines(target: str, old: Status, new: Status) -> Iterator[Line]:
         yield Line(f"{target}: weight {step['weight']} % · {step.get('message', '')}", "cyan")
     for entry in (new.get("history") or [])[len(old.get("history") or []) :]:
         good = entry["outcome"] in ("Promoted", "FastPromoted")
-        yield Line(f"{target}: {entry['outcome']}: {entry.get('message', '')}", _tone(good))
+        yield Line(f"{target}: {_said(entry['outcome'], entry.get('message', ''))}", _tone(good))
     if new.get("phase") != old.get("phase") and new.get("phase") in ("Paused", "Degraded"):
         yield Line(f"{target}: {new['phase']}: {new.get('message', '')}", "yellow")
 
@@ -136,7 +136,14 @@ def _target_text(target: Mapping[str, Any]) -> str:
     if phase == "Certified":
         artifact = str(target.get("artifact", "")).rpartition("@")[2][:19]
         return f"certified: {target.get('framework')} {target.get('precision')}, {target.get('speedup')}, {artifact}…"
-    return f"{phase}{f': {message}' if message else ''}"[:400]
+    return _said(phase, message)[:400]
+
+
+def _said(word: str, message: str) -> str:
+    """`word: message`, without the word where the message begins with it ("Rolled back: …" says RolledBack)."""
+    if message.replace(" ", "").lower().startswith(word.lower()):
+        return message
+    return f"{word}: {message}" if message else word
 
 
 def _target_tone(phase: str) -> str:
