@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,3 +64,27 @@ class Kubectl:
             raise AssertionError(
                 f"{kind}/{name} never got {condition} in {seconds}s\n{answer.err}\n{shown.out[-6000:]}"
             )
+
+    def watch(self, kind: str, name: str, path: str, ends: Collection[str], seconds: int) -> str:
+        """Watch the value at jsonpath `path` until it is one of `ends`, and return it."""
+        words = (
+            "get",
+            kind,
+            name,
+            "--watch",
+            f"--request-timeout={seconds}s",
+            "-o",
+            f"jsonpath={{{path}}}{{'\\n'}}",
+        )
+        command = [*self.command, f"--namespace={self.namespace}", *words]
+        seen: list[str] = []
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watching:
+            assert watching.stdout
+            for line in watching.stdout:
+                seen.append(line.strip())
+                if seen[-1] in ends:
+                    watching.terminate()
+                    return seen[-1]
+        raise AssertionError(
+            f"{kind}/{name}: {path} was never one of {sorted(ends)} in {seconds}s, but {seen}"
+        )

@@ -35,7 +35,7 @@ def run(kubectl: Kubectl) -> Iterator[dict[str, Any]]:
         named = "jsonpath={.status.targets[?(@.name=='vnni')].run}"
         kubectl.wait("edgemodel", "magika", named, 180)
         name = kubectl.get("edgemodel", "magika")["status"]["targets"][0]["run"]
-        kubectl.wait("optimizationrun", name, "jsonpath={.status.finishedAt}", 1200)
+        kubectl.watch("optimizationrun", name, ".status.phase", ENDED, 1200)
         yield kubectl.get("optimizationrun", name)
     finally:
         kubectl.must("delete", "edgemodel", "magika", "--timeout=60s")
