@@ -65,6 +65,11 @@ def test_the_verdict_on_every_candidate_follows_from_its_figures(run: dict[str, 
     }
 
 
+def test_no_tool_fails_on_it(run: dict[str, Any]) -> None:
+    reasons = {c["id"]: c.get("reason", "") for c in run["status"]["candidates"]}
+    assert not {name: reason for name, reason in reasons.items() if reason.startswith("Tool")}
+
+
 def test_the_end_of_the_run_follows_from_its_candidates(run: dict[str, Any]) -> None:
     status = run["status"]
     passed = [c["id"] for c in status["candidates"] if c.get("verdict") == "Pass"]
