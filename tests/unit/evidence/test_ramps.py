@@ -88,6 +88,15 @@ def test_a_healthy_ramp_is_done_in_about_four_minutes() -> None:
     assert median(end.at_s for end in endings) <= 300.0
 
 
+@pytest.mark.parametrize("budget", [0.05, 0.2, 0.5, 1.0])
+def test_a_wide_budget_is_proven_soon(budget: float) -> None:
+    """Also where budget / next weight is 100 pp or more, which nothing can prove as it stands."""
+    config = EvidenceConfig(batch_limit=1, weights=(25, 50), metrics=(ErrorsMetric(user_budget=budget),))
+    end = ramp(config, World(50, latency=False), np.random.default_rng(14), None)
+    assert end.judgement.verdict is Verdict.PASS
+    assert end.at_s <= 120.0
+
+
 def test_a_candidate_outside_the_margin_is_rarely_promoted() -> None:
     """0.8 pp more errors is exactly what the step from 5 to 25 % must not take; rollback is out of the way."""
     config = EvidenceConfig(batch_limit=1, weights=(5, 25), false_rollback=1e-9, metrics=(ErrorsMetric(),))

@@ -88,9 +88,12 @@ def pair_of(block: Block) -> Pair:
     )
 
 
+WIDEST_MARGIN = 0.5  # proving less implies the rest, and a bet on a margin of 1 could never win
+
+
 def margin(metric: ErrorsMetric, target: int) -> float:
     """How many more errors than stable the candidate may add if it is to get `target` per cent."""
-    return (metric.user_budget or 0.0) * 100.0 / target
+    return min((metric.user_budget or 0.0) * 100.0 / target, WIDEST_MARGIN)
 
 
 def ratio_interval(evidence: ErrorsEvidence) -> tuple[float | None, float | None]:
