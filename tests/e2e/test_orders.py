@@ -106,9 +106,8 @@ def test_case_15_abort_gives_all_requests_back_and_takes_the_pods_away(ramp: Ram
     ramp.is_at(0, "Degraded")
     reasons = {c["type"]: c["reason"] for c in ramp.status["conditions"]}
     assert reasons["Ready"] == "Aborted"
-    ramp.kubectl.wait(
-        "pod", f"-l=edgeramp.dev/rollout={NAME},edgeramp.dev/revision={candidate}", "delete", 60
-    )
+    pods = f"edgeramp.dev/rollout={NAME},edgeramp.dev/revision={candidate}"
+    ramp.kubectl.must("wait", "pod", "-l", pods, "--for=delete", "--timeout=60s")
 
 
 def test_case_22_applying_the_same_manifest_does_not_try_again(ramp: Ramp) -> None:
