@@ -6,7 +6,8 @@ from statistics import median
 
 import numpy as np
 import pytest
-from bench.decisions.worlds import Behaviour, World, ever_rolled_back, ramp
+from bench.decisions.rules import Counts, flagger, kayenta, threshold
+from bench.decisions.worlds import Behaviour, Trouble, World, ever_rolled_back, ramp
 
 from edgeramp.decide.evidence import ErrorsMetric, EvidenceConfig, LatencyMetric
 from edgeramp.values.verdict import Verdict
@@ -34,6 +35,37 @@ def test_healthy_ramps_are_rolled_back_in_at_most_one_of_a_hundred(
     before = world.history(config, 4 * 3600, rng) if history else None
     wrong = sum(ever_rolled_back(config, world, rng, 90, before) for _ in range(200))
     assert wrong <= MOST_OF_200
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        pytest.param(Trouble(600, 20, 0.5), id="stalls of 20 s on each track, known from history"),
+        pytest.param(Trouble(600, 90, 0.5), id="stalls of 90 s on each track, known from history"),
+        pytest.param(Trouble(600, 60, 0.3, shared=True), id="incidents on both at once, unknown before"),
+    ],
+)
+def test_healthy_ramps_in_troubled_times_are_rolled_back_in_at_most_one_of_a_hundred(
+    trouble: Trouble,
+) -> None:
+    config = EvidenceConfig(batch_limit=1, metrics=(ErrorsMetric(user_budget=None),))
+    world = World(100, latency=False, trouble=trouble)
+    rng = np.random.default_rng(2027)
+    before = None if trouble.shared else world.history(config, 4 * 3600, rng)
+    wrong = sum(ever_rolled_back(config, world, rng, 90, before) for _ in range(200))
+    assert wrong <= MOST_OF_200
+
+
+def test_other_peoples_rules_do_as_their_documents_say() -> None:
+    """An outage from the first second on: each acts when its own arithmetic says so."""
+    config = EvidenceConfig(batch_limit=1)
+    world = World(100, Behaviour(), Behaviour(1.0), latency=False)
+    counts = Counts.of(list(world.blocks(config, 360, np.random.default_rng(5), weight=5)))
+    assert threshold(60.0, 60.0, 0.01, 3)(counts) == 240.0  # the fourth failure
+    assert flagger(60.0, 0.01, 10)(counts) == 660.0  # ten failed checks, and one interval
+    assert kayenta(300.0)(counts) == 300.0
+    quiet = Counts.of(list(World(100, latency=False).blocks(config, 360, np.random.default_rng(5), weight=5)))
+    assert flagger(60.0, 0.01, 10)(quiet) is None
 
 
 def test_with_phi_too_small_the_promise_breaks() -> None:
