@@ -17,8 +17,18 @@ MODELS = {"EdgeModel": EdgeModel, "Rollout": Rollout}
 REFUSED = {"invalid-ratio": "accuracyRetention", "weight-140": "setWeight"}
 
 
+class Strict(yaml.SafeLoader):
+    """YAML whose mappings say each key once: kubectl takes the last of two without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        assert not twice, f"{node.start_mark}: {sorted(twice)} written twice"
+        return dict(super().construct_mapping(node, deep))
+
+
 def documents(path: Path) -> list[dict[str, Any]]:
-    return [d for d in yaml.safe_load_all(path.read_text()) if d]
+    return [d for d in yaml.load_all(path.read_text(), Strict) if d]
 
 
 def ours(*patterns: str) -> list[Path]:
