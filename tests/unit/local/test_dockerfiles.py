@@ -114,3 +114,16 @@ def test_python_is_compiled_by_hash_because_layers_carry_no_times(path: Path) ->
 def test_python_packages_are_installed_from_a_lock_with_hashes(path: Path) -> None:
     installs = [line for line in dockerfiles.instructions(path.read_text()) if "pip install" in line]
     assert all("--require-hashes" in line for line in installs)
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in DOCKERFILES if "pip install" in p.read_text()], ids=lambda p: p.parent.name
+)
+def test_python_packages_come_from_the_lock_alone(path: Path) -> None:
+    """A lock is complete. Without --no-deps pip looks for `pydantic[email]` beside the locked `pydantic`, takes the
+    newest one, and the image can no longer be built on the day of the next release."""
+    text = path.read_text().replace("\\\n", "")
+    installs = [line for line in text.splitlines() if "pip install" in line]
+    assert installs
+    assert all({"--no-deps", "--require-hashes"} <= set(line.split()) for line in installs)
+    assert all(line.index("pip install") < line.index("pip check") for line in installs)
