@@ -32,7 +32,7 @@ def run(kubectl: Kubectl) -> Iterator[dict[str, Any]]:
     reach.close()
     kubectl.must("apply", "-f", str(paths.EXAMPLES / "magika.yaml"))
     try:
-        named = "jsonpath={.status.targets[?(@.name=='vnni')].run}"
+        named = "jsonpath={.status.targets[?(@.name=='edge-server')].run}"
         kubectl.wait("edgemodel", "magika", named, 180)
         name = kubectl.get("edgemodel", "magika")["status"]["targets"][0]["run"]
         kubectl.watch("optimizationrun", name, ".status.phase", ENDED, 1200)

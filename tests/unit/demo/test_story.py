@@ -43,7 +43,7 @@ def test_a_candidate_is_told_once_with_its_figures() -> None:
 def test_weights_are_told_with_the_operators_words_even_when_the_list_has_moved_on() -> None:
     old = {"weights": [{"at": "t1", "weight": 5}, {"at": "t2", "weight": 25}]}
     new = {"weights": [{"at": "t2", "weight": 25}, {"at": "t3", "weight": 0, "message": "Rolled back: …"}]}
-    assert texts(story.rollout_lines("vnni", old, new)) == ["vnni: weight 0 % · Rolled back: …"]
+    assert texts(story.rollout_lines("edge-server", old, new)) == ["edge-server: weight 0 % · Rolled back: …"]
 
 
 def test_a_stalled_target_says_why() -> None:
