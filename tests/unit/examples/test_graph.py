@@ -88,7 +88,7 @@ def weights() -> graph.Weights:
 
 
 def test_the_classifier_has_the_size_the_examples_promise(weights: graph.Weights) -> None:
-    assert weights.parameters == 3_260_106
+    assert weights.parameters == 284_810
 
 
 @PRECISIONS
