@@ -22,7 +22,7 @@ from tests.e2e.test_restart import kill
 
 from edgeramp_local import processes
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 
 NAME, HOST = "faulty", "faulty.example"
 PAUSED_AT_20 = steered([{"setWeight": 20}, {"pause": {}}], {"enabled": False})

@@ -13,7 +13,7 @@ from tests.e2e.conftest import Sender, Traffic
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.ramps import ROLLOUT, Artifacts, steered
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.long]
 
 NAME, HOST = "steered", "steered.example"
 STEPS = [
