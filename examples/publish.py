@@ -12,6 +12,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 from edgeramp_harness.store import Registry
@@ -63,15 +64,13 @@ def publish(store: str, name: str, folder: Path) -> dict[str, str]:
 
 
 def built(name: str) -> Path:
-    """The newest complete build of a set in the cache. Raises FileNotFoundError saying how to build it."""
-    from examples.models.cache import DONE, cache_root
+    """The build of a set by the sources of this checkout. Raises FileNotFoundError saying how to make it."""
+    from examples.models.cache import DONE
 
-    marks = sorted(
-        (cache_root() / "examples").glob(f"{name}-*/{DONE}"), key=lambda mark: mark.stat().st_mtime
-    )
-    if not marks:
+    found: Path = import_module(f"examples.models.{name}").folder()
+    if not (found / DONE).exists():
         raise FileNotFoundError(f"the {name} examples are not built: python -m examples.models.{name}")
-    return marks[-1].parent
+    return found
 
 
 def _splits(name: str, folder: Path) -> Iterator[Item]:

