@@ -47,7 +47,9 @@ def parse(argv: list[str] | None) -> Options:
     parser.add_argument("--skip-cluster", action="store_true", help="the cluster runs and has the images")
     parser.add_argument("--skip-chart", action="store_true", help="the chart is installed too")
     parser.add_argument(
-        "--targets", default="edge-server,edge-box", help="of examples/digits.yaml (default: edge-server,edge-box)"
+        "--targets",
+        default="edge-server,edge-box",
+        help="of examples/digits.yaml (default: edge-server,edge-box)",
     )
     parser.add_argument(
         "--slow", action="store_true", help="a third act: a revision that is slow in production"
