@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from tests.support.world import Behaviour, World, spec_of
 from edgeramp.decide.decision import Apply, Decision
 from edgeramp.decide.rollout import plan_rollout
 from edgeramp.decide.seen import RolloutSeen
-from edgeramp.render.route import split_of, weight_of
+from edgeramp.render.route import chosen_of, mirror_of, services_of, split_of, weight_of
 from edgeramp.values.errors import Conflict
 from edgeramp.values.names import GROUP
 
@@ -28,8 +29,19 @@ STEPS = st.lists(
     st.one_of(
         st.builds(lambda w: {"setWeight": w}, st.sampled_from([0, 5, 25, 50, 100])),
         st.sampled_from([{"pause": {}}, {"pause": {"duration": "20s"}}]),
+        st.sampled_from(
+            [{"setCandidateScale": {"replicas": 2}}, {"setCandidateScale": {"matchTrafficWeight": True}}]
+        ),
+        st.sampled_from([{"setMirror": 0}, {"setMirror": 30}]),
+        st.sampled_from(
+            [
+                {"setHeaderRoute": {"match": [{"headerName": "X-Cohort", "headerValue": {"exact": value}}]}}
+                for value in ("beta", "gamma")
+            ]
+            + [{"setHeaderRoute": {"match": []}}]
+        ),
     ),
-    max_size=5,
+    max_size=6,
 )
 VERBS = st.sampled_from(["promote", "promote-full", "abort", "retry"])
 QUICK = {
@@ -54,6 +66,7 @@ class Watched(World):
         ramp, stable = status.get("ramp"), status.get("stable")
         if not routes or not ramp:
             return
+        self._beside_the_split(seen, routes[-1], ramp)
         mine = f"digits-box-{ramp['revision']}"
         old = weight_of(split_of(seen.route), mine) if seen.route else 0
         new = weight_of(split_of(routes[-1]), mine)
@@ -66,6 +79,19 @@ class Watched(World):
         free = not stable or ramp.get("skipSteps") or ramp.get("promotedFull") or old == 0
         assert free or status.get("verdict") == "Pass" or self._asked(seen, new), "never up without Pass"
         assert new <= max(ramp.get("granted", 0), 100 if free else 0), "never above what was granted"
+
+    def _beside_the_split(self, seen: RolloutSeen, route: Mapping[str, Any], ramp: dict[str, Any]) -> None:
+        """Requests chosen by a header, and copies: more only for a ready candidate of a running ramp."""
+        chosen, mirror = chosen_of(route), mirror_of(route)
+        if chosen and chosen.headers and chosen != chosen_of(seen.route or {}):
+            assert ramp.get("abortedAt") is None and chosen.service == f"digits-box-{ramp['revision']}"
+            assert self.answers(ramp["revision"]), "requests are chosen for a candidate that is ready"
+            assert chosen_of(seen.route or {}) is not None, "a place is there before requests are sent to it"
+        if mirror and mirror != mirror_of(seen.route or {}):
+            assert ramp.get("abortedAt") is None and mirror.service == f"digits-box-{ramp['revision']}"
+        if chosen is None:
+            before = chosen_of(seen.route or {})
+            assert before is None or not before.headers, "a place is left before it goes"
 
     def _asked(self, seen: RolloutSeen, new: int) -> bool:
         """A person promoted, or the weight was granted before and only comes back."""
@@ -163,13 +189,16 @@ class RolloutMachine(RuleBasedStateMachine):
         if status["phase"] == "Healthy" and world.rollout["spec"]["replicas"]:
             assert world.weight(world.name(status["stable"]["revision"])) == 100
         if (status.get("ramp") or {}).get("abortedAt") is not None:
-            assert world.weight_now() == 0 or not world.answers(status["stable"]["revision"])
+            still = chosen_of(world.route or {})
+            left = world.weight_now() == 0 and not (still and still.headers)
+            assert left or not world.answers(status["stable"]["revision"])
+            assert mirror_of(world.route or {}) is None or not world.answers(status["stable"]["revision"])
 
     @invariant()
     def no_backend_dangles(self) -> None:
-        for backend in split_of(self.world.route) if self.world.route else ():
-            assert ("Service", backend.service) in self.world.objects
-            assert ("Deployment", backend.service) in self.world.objects
+        for service in services_of(self.world.route) if self.world.route else ():
+            assert ("Service", service) in self.world.objects
+            assert ("Deployment", service) in self.world.objects
 
 
 QUIET = [HealthCheck.too_slow, HealthCheck.data_too_large]

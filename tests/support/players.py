@@ -312,7 +312,7 @@ class Players:
             self.first_bad.setdefault(service, time.time())
         if server is not None and server.up:
             seconds = server.latency * self._random.uniform(0.8, 1.2)
-            server.metrics.request(500 if bad else 200, seconds, True)
+            server.metrics.request(500 if bad else 200, seconds, "live")
             server.metrics.execution(not bad)
 
     def _stats(self) -> str:

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 INTERVAL = 5
 ROWS = 4 * 3600 // INTERVAL
@@ -24,6 +24,14 @@ def _edges() -> tuple[float, ...]:
 
 EDGES = _edges()
 """Upper edges in seconds, 0.0001 * 1.1^k up to 60; one more bucket (+Inf) has the index len(EDGES)."""
+
+Kind = Literal["live", "chosen", "mirrored"]
+"""`live`: split by weight. `chosen`: sent here for a header of theirs, another population than stable's. `mirrored`: copies."""
+_LABELS: dict[Kind, str] = {
+    "live": 'live="true"',
+    "chosen": 'live="true",routed="header"',
+    "mirrored": 'live="false"',
+}
 
 OUTCOMES = ("ok", "client_error", "server_error")
 
@@ -42,7 +50,7 @@ def edge_index(seconds: float) -> int:
 
 @dataclass
 class _Track:
-    """Counters of live requests, or of mirrored copies."""
+    """Counters of one kind of requests."""
 
     outcomes: dict[str, int] = field(default_factory=lambda: dict.fromkeys(OUTCOMES, 0))
     buckets: list[int] = field(default_factory=lambda: [0] * (len(EDGES) + 1))
@@ -90,17 +98,17 @@ class Metrics:
         self.history = History(clock)
         self._started = clock()
         self._info = f'digest="{digest}",framework="{framework}",precision="{precision}"'
-        self._tracks = {True: _Track(), False: _Track()}
+        self._tracks: dict[Kind, _Track] = {kind: _Track() for kind in _LABELS}
         self._executions = {"ok": 0, "error": 0}
         self._labels = [f"{edge:.6g}" for edge in EDGES] + ["+Inf"]
 
-    def request(self, status: int, seconds: float, live: bool) -> None:
+    def request(self, status: int, seconds: float, kind: Kind) -> None:
         """Count one answered inference request."""
-        which, edge, track = outcome(status), edge_index(seconds), self._tracks[live]
+        which, edge, track = outcome(status), edge_index(seconds), self._tracks[kind]
         track.outcomes[which] += 1
         track.buckets[edge] += 1
         track.sum += seconds
-        if live:
+        if kind == "live":
             self.history.add(which == "server_error", edge)
 
     def execution(self, succeeded: bool) -> None:
@@ -110,18 +118,18 @@ class Metrics:
     def render(self) -> str:
         """Prometheus text format, version 0.0.4."""
         lines = ["# TYPE edgeramp_requests_total counter"]
-        for live, track in self._tracks.items():
-            text = "true" if live else "false"
+        shown = [(k, t) for k, t in self._tracks.items() if k != "chosen" or any(t.buckets)]
+        for kind, track in shown:
             lines += [
-                f'edgeramp_requests_total{{outcome="{o}",live="{text}"}} {n}'
+                f'edgeramp_requests_total{{outcome="{o}",{_LABELS[kind]}}} {n}'
                 for o, n in track.outcomes.items()
             ]
         lines.append("# TYPE edgeramp_executions_total counter")
         lines += [f'edgeramp_executions_total{{outcome="{o}"}} {n}' for o, n in self._executions.items()]
         lines.append("# TYPE edgeramp_request_duration_seconds histogram")
-        for live, track in self._tracks.items():
-            if live or any(track.buckets):
-                lines += self._histogram(track, "true" if live else "false")
+        for kind, track in shown:
+            if kind == "live" or any(track.buckets):
+                lines += self._histogram(track, _LABELS[kind])
         lines += [
             "# TYPE edgeramp_artifact_info gauge",
             f"edgeramp_artifact_info{{{self._info}}} 1",
@@ -132,11 +140,11 @@ class Metrics:
         ]
         return "\n".join(lines) + "\n"
 
-    def _histogram(self, track: _Track, live: str) -> list[str]:
+    def _histogram(self, track: _Track, labels: str) -> list[str]:
         name, total, lines = "edgeramp_request_duration_seconds", 0, []
         for label, count in zip(self._labels, track.buckets, strict=True):
             total += count
-            lines.append(f'{name}_bucket{{le="{label}",live="{live}"}} {total}')
-        lines.append(f'{name}_sum{{live="{live}"}} {track.sum:.6f}')
-        lines.append(f'{name}_count{{live="{live}"}} {total}')
+            lines.append(f'{name}_bucket{{le="{label}",{labels}}} {total}')
+        lines.append(f"{name}_sum{{{labels}}} {track.sum:.6f}")
+        lines.append(f"{name}_count{{{labels}}} {total}")
         return lines

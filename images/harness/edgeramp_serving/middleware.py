@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from edgeramp_serving.metrics import Metrics
+from edgeramp_serving.metrics import Kind, Metrics
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -18,6 +18,8 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 MIRROR_HEADER = b"x-edgeramp-mirror"
 SHADOW = b"-shadow"
+TRACK_HEADER = b"x-edgeramp-track"
+BY_HEADER = b"candidate-by-header"
 
 
 class Gate:
@@ -56,7 +58,7 @@ class Middleware:
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Time from the first byte of the request to the last of the answer; an escaped exception is a 500."""
-        start, status, live = time.perf_counter(), 500, not is_mirrored(scope)
+        start, status, kind = time.perf_counter(), 500, kind_of(scope)
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -69,7 +71,15 @@ class Middleware:
         try:
             await self._app(scope, receive, watched)
         finally:
-            self._metrics.request(status, time.perf_counter() - start, live)
+            self._metrics.request(status, time.perf_counter() - start, kind)
+
+
+def kind_of(scope: Scope) -> Kind:
+    """Which count a request belongs to. A copy stays one, whatever else its headers say."""
+    if is_mirrored(scope):
+        return "mirrored"
+    chosen = any(name == TRACK_HEADER and value == BY_HEADER for name, value in scope["headers"])
+    return "chosen" if chosen else "live"
 
 
 def is_mirrored(scope: Scope) -> bool:

@@ -72,8 +72,72 @@ class Pause(ApiPart):
     """How long; without it until somebody promotes."""
 
 
+class CandidateScale(ApiPart):
+    """How many replicas the candidate has, whatever its weight is, until another such step or the last stretch."""
+
+    replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """This many."""
+    percent: Annotated[int, Field(ge=1, le=100)] | None = None
+    """Percent of `spec.replicas`, rounded up."""
+    match_traffic_weight: bool | None = None
+    """As many as the weight takes again, which is the default."""
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "[has(self.replicas), has(self.percent), has(self.matchTrafficWeight) && self.matchTrafficWeight]"
+            ".filter(x, x).size() == 1",
+            "write one of replicas: 2, percent: 50 and matchTrafficWeight: true",
+        ),
+    )
+
+
+_HeaderText = Annotated[str, Field(min_length=1, max_length=256)]
+
+
+class HeaderValue(ApiPart):
+    """Exactly one of these."""
+
+    exact: _HeaderText | None = None
+    """The whole value."""
+    prefix: _HeaderText | None = None
+    """How the value begins."""
+    regex: _HeaderText | None = None
+    """What the whole value matches (RE2)."""
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "[has(self.exact), has(self.prefix), has(self.regex)].filter(x, x).size() == 1",
+            "write one of exact, prefix and regex",
+        ),
+    )
+
+
+class HeaderMatch(ApiPart):
+    header_name: Annotated[
+        str,
+        Field(
+            min_length=1,
+            max_length=64,
+            json_schema_extra=cel(
+                r"self.matches(r'^[A-Za-z0-9_-]+$') && !self.lowerAscii().startsWith('x-edgeramp-')",
+                "write the name of a header of your requests, such as X-Cohort; those that begin with x-edgeramp- are ours",
+            ),
+        ),
+    ]
+    """Name of a request's header; case does not matter."""
+    header_value: HeaderValue
+    """What its value is."""
+
+
+class HeaderRoute(ApiPart):
+    """Requests that go to the candidate whatever its weight is, until another such step or the end of the ramp."""
+
+    match: Annotated[list[HeaderMatch], Field(max_length=8)] = Field(default_factory=list)
+    """One that matches is enough; with none the header route ends."""
+
+
 class Step(ApiPart):
-    """Exactly one of `setWeight` (percent of requests to the candidate) and `pause`."""
+    """Does exactly one thing."""
 
     set_weight: (
         Annotated[
@@ -92,11 +156,33 @@ class Step(ApiPart):
     """Percent of the requests that the candidate gets."""
     pause: Pause | None = None
     """Wait at the present weight."""
+    set_candidate_scale: CandidateScale | None = None
+    """Fix the number of the candidate's replicas."""
+    set_header_route: HeaderRoute | None = None
+    """Send requests with some header to the candidate; they are not judged."""
+    set_mirror: (
+        Annotated[
+            int,
+            Field(
+                ge=0,
+                le=100,
+                json_schema_extra=cel(
+                    "self >= 0 && self <= 100",
+                    "setMirror is the percentage of requests that are copied to the candidate; write a whole number from 0"
+                    " to 100",
+                ),
+            ),
+        ]
+        | None
+    ) = None
+    """Percent of the requests that are copied to the candidate as well; nobody sees its answers. 0 ends it."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(
-            "has(self.setWeight) != has(self.pause)",
-            "a step has exactly one of setWeight and pause; split it into two steps",
+            "[has(self.setWeight), has(self.pause), has(self.setCandidateScale), has(self.setHeaderRoute),"
+            " has(self.setMirror)].filter(x, x).size() == 1",
+            "a step has exactly one of setWeight, pause, setCandidateScale, setHeaderRoute and setMirror; split it into"
+            " several steps",
         ),
     )
 
@@ -363,6 +449,8 @@ class RolloutStatus(ApiPart):
     stable: ServedRevision | None = None
     candidate: ServedRevision | None = None
     weight: int | None = None
+    header_route: Message = ""
+    mirror: int | None = None
     step: Text = ""
     verdict: Verdict | None = None
     findings: Annotated[list[MetricFinding], Field(max_length=8)] = Field(default_factory=list)

@@ -99,11 +99,12 @@ def _requests(have: Mapping[str, float]) -> dict[str, float]:
 
 
 def parse_server(text: str) -> dict[str, Any]:
-    """One server pod's counters of live requests (copies of a mirror are apart). EvidenceError on nonsense."""
+    """One server pod's counters of the requests that were split by weight: copies of a mirror and requests that were
+    chosen by a header are left out. EvidenceError on nonsense."""
     found: dict[str, Any] = {"requests": 0.0, "errors": 0.0, "executions": 0.0, "execution_errors": 0.0}
     buckets: dict[str, float] = {}
     for name, labels, value in _samples(text):
-        if labels.get("live", "true") != "true":
+        if labels.get("live", "true") != "true" or labels.get("routed"):
             continue
         match name:
             case "edgeramp_requests_total":

@@ -94,10 +94,11 @@ def test_the_filter_escapes_names_and_asks_for_little() -> None:
 
 def test_our_servers_own_metrics_are_understood() -> None:
     metrics = Metrics("sha256:a", "onnxruntime", "int8", clock=lambda: 1000.0)
-    metrics.request(200, 0.010, live=True)
-    metrics.request(500, 0.020, live=True)
-    metrics.request(404, 0.001, live=True)
-    metrics.request(500, 9.0, live=False)
+    metrics.request(200, 0.010, "live")
+    metrics.request(500, 0.020, "live")
+    metrics.request(404, 0.001, "live")
+    metrics.request(500, 9.0, "mirrored")
+    metrics.request(500, 9.0, "chosen")
     metrics.execution(True)
     metrics.execution(False)
     found = parse_server(metrics.render())
@@ -113,9 +114,9 @@ def test_our_servers_own_metrics_are_understood() -> None:
 def test_a_servers_history_becomes_rows_of_the_evidences_buckets() -> None:
     now = [1000.0]
     metrics = Metrics("sha256:a", "onnxruntime", "int8", clock=lambda: now[0])
-    metrics.request(200, 0.00005, live=True)
+    metrics.request(200, 0.00005, "live")
     now[0] += 5
-    metrics.request(500, 100.0, live=True)
+    metrics.request(500, 100.0, "live")
     now[0] += 5
     first, second = parse_history(metrics.history.report())
     assert (first["at"], first["requests"], first["errors"]) == (1000.0, 1, 0)

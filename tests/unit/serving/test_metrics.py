@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from edgeramp_serving.metrics import EDGES, ROWS, Metrics, edge_index, outcome
+from edgeramp_serving.metrics import EDGES, ROWS, Kind, Metrics, edge_index, outcome
 
 DIGEST = f"sha256:{'a' * 64}"
 
@@ -56,9 +56,9 @@ def test_outcomes_follow_the_status(status: int, name: str) -> None:
 
 
 def test_live_requests_and_mirrored_copies_are_counted_apart(metrics: Metrics) -> None:
-    metrics.request(200, 0.01, live=True)
-    metrics.request(500, 0.01, live=True)
-    metrics.request(503, 0.02, live=False)
+    metrics.request(200, 0.01, "live")
+    metrics.request(500, 0.01, "live")
+    metrics.request(503, 0.02, "mirrored")
     metrics.execution(True)
     metrics.execution(False)
     seen = parsed(metrics)
@@ -72,9 +72,20 @@ def test_live_requests_and_mirrored_copies_are_counted_apart(metrics: Metrics) -
     assert seen["edgeramp_process_start_time_seconds"] == 1_000_000
 
 
+def test_requests_chosen_by_header_have_series_of_their_own(metrics: Metrics) -> None:
+    assert "routed" not in metrics.render()
+    metrics.request(200, 0.01, "live")
+    metrics.request(500, 0.01, "chosen")
+    seen = parsed(metrics)
+    assert seen['edgeramp_requests_total{outcome="server_error",live="true"}'] == 0
+    assert seen['edgeramp_requests_total{outcome="server_error",live="true",routed="header"}'] == 1
+    assert seen['edgeramp_request_duration_seconds_count{live="true"}'] == 1
+    assert seen['edgeramp_request_duration_seconds_count{live="true",routed="header"}'] == 1
+
+
 def test_the_histogram_is_cumulative_and_ends_in_infinity(metrics: Metrics) -> None:
     for seconds in (0.00005, 0.001, 0.001, 100):
-        metrics.request(200, seconds, live=True)
+        metrics.request(200, seconds, "live")
     buckets = [v for k, v in parsed(metrics).items() if "_bucket" in k]
     assert len(buckets) == len(EDGES) + 1
     assert buckets == sorted(buckets)
@@ -82,7 +93,7 @@ def test_the_histogram_is_cumulative_and_ends_in_infinity(metrics: Metrics) -> N
 
 
 def test_a_row_is_complete_only_after_five_seconds(metrics: Metrics, clock: Clock) -> None:
-    metrics.request(200, 0.01, live=True)
+    metrics.request(200, 0.01, "live")
     assert metrics.history.report()["rows"] == []
     clock.now += 5
     report = metrics.history.report()
@@ -90,22 +101,25 @@ def test_a_row_is_complete_only_after_five_seconds(metrics: Metrics, clock: Cloc
 
 
 def test_quiet_times_are_rows_of_nothing(metrics: Metrics, clock: Clock) -> None:
-    metrics.request(500, 0.01, live=True)
+    metrics.request(500, 0.01, "live")
     clock.now += 17
-    metrics.request(200, 0.01, live=True)
+    metrics.request(200, 0.01, "live")
     clock.now += 5
     rows = metrics.history.report()["rows"]
     assert [row[:2] for row in rows] == [[1, 1], [0, 0], [0, 0], [1, 0]]
 
 
-def test_mirrored_copies_stay_out_of_the_history(metrics: Metrics, clock: Clock) -> None:
-    metrics.request(200, 0.01, live=False)
+@pytest.mark.parametrize("kind", ["mirrored", "chosen"])
+def test_what_is_no_share_of_the_split_stays_out_of_the_history(
+    metrics: Metrics, clock: Clock, kind: Kind
+) -> None:
+    metrics.request(200, 0.01, kind)
     clock.now += 5
     assert metrics.history.report()["rows"] == [[0, 0, {}]]
 
 
 def test_the_ring_keeps_four_hours(metrics: Metrics, clock: Clock) -> None:
-    metrics.request(200, 0.01, live=True)
+    metrics.request(200, 0.01, "live")
     clock.now += 3600 * 5
     report = metrics.history.report()
     assert len(report["rows"]) == ROWS
@@ -113,8 +127,8 @@ def test_the_ring_keeps_four_hours(metrics: Metrics, clock: Clock) -> None:
 
 
 def test_a_clock_set_back_loses_no_count(metrics: Metrics, clock: Clock) -> None:
-    metrics.request(200, 0.01, live=True)
+    metrics.request(200, 0.01, "live")
     clock.now -= 100
-    metrics.request(200, 0.01, live=True)
+    metrics.request(200, 0.01, "live")
     clock.now += 105
     assert metrics.history.report()["rows"][0][0] == 2

@@ -77,6 +77,18 @@ def test_mirrored_copies_are_told_by_header_or_shadow_host(server: Harness, head
     assert (server.count("ok", "false"), server.count("ok")) == (1, 0)
 
 
+@pytest.mark.parametrize(("track", "series"), [
+    ("candidate-by-header", 'live="true",routed="header"'), ("candidate", 'live="true"'), ("stable", 'live="true"'),
+])  # fmt: skip
+def test_requests_chosen_by_header_are_told_by_the_track_of_their_rule(
+    server: Harness, track: str, series: str
+) -> None:
+    server.get(INFER, {"x-edgeramp-track": track})
+    assert f'edgeramp_requests_total{{outcome="ok",{series}}} 1' in server.metrics.render()
+    server.get(INFER, {"x-edgeramp-track": track, "host": "m.example-shadow"})
+    assert server.count("ok", "false") == 1
+
+
 def test_health_and_metadata_are_not_counted(server: Harness) -> None:
     for path in ("/v2/health/ready", "/v2/models/m", "/metrics", "/edgeramp/history"):
         assert server.get(path)[0] == 200

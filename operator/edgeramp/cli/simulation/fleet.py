@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeramp.decide.evidence.config import DEFAULT_EDGES
 from edgeramp.decide.seen import Admission, Object
-from edgeramp.render.route import Split
+from edgeramp.render.route import Chosen, Mirror, Split
 from edgeramp.values import names
 
 Json = dict[str, Any]
@@ -65,6 +65,8 @@ class Fleet:
         self.pods: list[Pod] = []
         self.gate = {"stable": Track(), "candidate": Track()}
         self.failed_by: dict[str, int] = {}
+        self.chosen: dict[str, int] = {}
+        self.copied: dict[str, int] = {}
         self._behaviour = behaviour
         self._made = 0
 
@@ -91,6 +93,31 @@ class Fleet:
     def moments(self, now: float) -> list[float]:
         """When something will happen to a pod."""
         return [t for p in self.pods for t in (p.ready_at, p.crash_at) if t is not None and t > now]
+
+    def beside(
+        self,
+        requests: float,
+        share: float,
+        chosen: Chosen | None,
+        mirror: Mirror | None,
+        revisions: Mapping[str, str],
+        now: float,
+    ) -> float:
+        """Of about so many requests, `share` with the header that a rule may ask for: those chosen are answered and
+        counted apart, some of the others are copied. Returns how many are left to be split."""
+        taken = requests * share if chosen is not None and chosen.headers else 0.0
+        if chosen is not None and chosen.headers:
+            revision = revisions[chosen.service]
+            ready, behaviour = self.answering(revision, now), self._behaviour(revision)
+            for _ in range(round(taken)):
+                self.chosen[revision] = self.chosen.get(revision, 0) + 1
+                bad = not ready or self.random.random() < behaviour.errors
+                self.failed_by[revision] = self.failed_by.get(revision, 0) + bad
+        if mirror is not None:
+            revision = revisions[mirror.service]
+            copies = round((requests - taken) * mirror.percent / 100)
+            self.copied[revision] = self.copied.get(revision, 0) + copies
+        return requests - taken
 
     def serve(self, requests: float, split: Split, revisions: Mapping[str, str], now: float) -> None:
         """About so many requests, split by weight; `revisions` maps Services to revisions."""

@@ -16,7 +16,7 @@ from edgeramp.cli.simulation.fleet import Behaviour, Fleet, Json, Pod
 from edgeramp.decide.decision import Action, Apply, Decision, Delete, Patch
 from edgeramp.decide.rollout import plan_rollout, revision_of
 from edgeramp.decide.seen import RolloutSeen, Scrape
-from edgeramp.render.route import split_of, weight_of
+from edgeramp.render.route import chosen_of, mirror_of, split_of, weight_of
 from edgeramp.values import names
 from edgeramp.values.errors import Conflict, InvariantBroken
 from edgeramp.values.quantities import timestamp
@@ -40,6 +40,7 @@ class World:
     spec: Json
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     rps: float = 50.0
+    with_header: float = 0.1
     seed: int = 1
     now: float = START
     gateway: Json | None = field(default_factory=lambda: {"metadata": {"name": "edge"}})
@@ -122,6 +123,14 @@ class World:
 
     def revision(self, name: str) -> str:
         return next(r for r, n in self.names.items() if n == name)
+
+    def chosen(self, name: str) -> int:
+        """Requests that artifact `name` got by a header so far."""
+        return self.fleet.chosen.get(self.revision(name), 0)
+
+    def copied(self, name: str) -> int:
+        """Copies of requests that artifact `name` got so far."""
+        return self.fleet.copied.get(self.revision(name), 0)
 
     def weight(self, name: str) -> int:
         """Per cent of the requests that artifact `name` gets by the HTTPRoute."""
@@ -234,7 +243,12 @@ class World:
     def _traffic(self, seconds: float) -> None:
         split = split_of(self.route) if self.route else ()
         revisions = {f"digits-box-{r}": r for r in self.names}
-        self.fleet.serve(self.rps * seconds, split, revisions, self.now)
+        route = self.route or {}
+        requests = self.rps * seconds
+        if route and any(b.weight for b in split):
+            aside = (chosen_of(route), mirror_of(route))
+            requests = self.fleet.beside(requests, self.with_header, *aside, revisions, self.now)
+        self.fleet.serve(requests, split, revisions, self.now)
 
     def _kubelet(self) -> None:
         deployments = [o for (kind, _), o in self.objects.items() if kind == "Deployment"]
@@ -294,12 +308,20 @@ class World:
             self._touch(manifest)
         match key[0]:
             case "HTTPRoute":
-                split = " + ".join(f"{self._short(b.service)} {b.weight}" for b in split_of(manifest))
-                return f"route {split}"
+                return f"route {self._told_route(manifest)}"
             case "Deployment":
                 return f"{self._short(key[1])} x{manifest['spec']['replicas']}"
             case _:
                 return ""
+
+    def _told_route(self, route: Json) -> str:
+        split = " + ".join(f"{self._short(b.service)} {b.weight}" for b in split_of(route))
+        chosen, mirror = chosen_of(route), mirror_of(route)
+        headers = " or ".join(map(str, chosen.headers)) or "parked" if chosen else ""
+        said = [split, *([f"{headers} -> {self._short(chosen.service)}"] if chosen else [])]
+        return ", ".join(
+            [*said, *([f"copies {mirror.percent} -> {self._short(mirror.service)}"] if mirror else [])]
+        )
 
     def _merge_patch(self, body: Mapping[str, Any]) -> str:
         meta, change = self.rollout["metadata"], body["metadata"]

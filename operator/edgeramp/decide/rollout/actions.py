@@ -6,12 +6,14 @@ Only what differs from what was observed is applied, so that a settled Rollout a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgeramp.api.rollout import ServedRevision
 from edgeramp.decide.decision import Action, Apply, Delete, Patch
+from edgeramp.decide.rollout import beside
 from edgeramp.decide.rollout.advance import obstacle
+from edgeramp.decide.rollout.beside import Beside
 from edgeramp.decide.rollout.choose import GOOD, last_of
 from edgeramp.decide.rollout.course import Course, ramp_of, told, weighed
 from edgeramp.decide.rollout.drift import covers
@@ -35,9 +37,26 @@ class Wanted:
     split: Split | None
     weight: int
     grows: bool = False
+    beside: Beside = field(default_factory=Beside)
 
 
-def wanted_split(view: View, course: Course) -> Wanted:
+def wanted_route(view: View, course: Course) -> Wanted:
+    """The whole route to ask for now."""
+    wanted = _wanted_split(view, course)
+    if wanted.split is None:
+        return wanted
+    asked = Beside() if _refused(view) else beside.asked(view, course, wanted.weight)
+    following = beside.following(
+        view,
+        asked,
+        may_grow=course.active and may_grow(view, course, goal(view, course)),
+        may_shrink=stable_ready(view, course),
+        quiet=view.now >= quiet_at(course),
+    )
+    return replace(wanted, beside=following, grows=wanted.grows or beside.grows(view, following))
+
+
+def _wanted_split(view: View, course: Course) -> Wanted:
     """The next split on the way to the goal. Less is always allowed, where stable answers; more only when nothing
     stands against it."""
     have = view.route.split
@@ -87,7 +106,7 @@ def stable_ready(view: View, course: Course) -> bool:
     stable = course.stable
     if stable is None or view.of(stable.revision).ready > 0:
         return True
-    return not any(s.ready > 0 and view.weight(r) > 0 for r, s in view.servers.items())
+    return not any(s.ready > 0 and (view.weight(r) > 0 or view.chooses(r)) for r, s in view.servers.items())
 
 
 def _refused(view: View) -> bool:
@@ -109,8 +128,9 @@ def may_grow(view: View, course: Course, weight: int) -> bool:
 
 def ordered(view: View, course: Course, wanted: Wanted) -> Course:
     """The course with the order of a new weight recorded, before it is given."""
-    if wanted.split is not None and wanted.split != view.route.split:
+    if wanted.split is not None and not _as_wanted(view, wanted):
         course = replace(course, route_ordered_at=view.now)
+        course = beside.announced(view, course, wanted.beside)
     ramp = course.ramp
     if ramp is None or wanted.split is None or not course.active or wanted.weight == ramp.weight_ordered:
         return course
@@ -159,15 +179,22 @@ def patch(view: View, metadata: Mapping[str, Any]) -> Patch:
 def _route(view: View, wanted: Wanted) -> tuple[Action, ...]:
     if wanted.split is None:
         return ()
-    manifest = routes.http_route(view.ref, view.spec.route, wanted.split)
+    chosen, mirror = wanted.beside.chosen, wanted.beside.mirror
+    manifest = routes.http_route(view.ref, view.spec.route, wanted.split, chosen, mirror)
     have = view.route.raw
-    if have is not None and covers(have, manifest) and view.route.split == wanted.split:
+    if have is not None and covers(have, manifest) and _as_wanted(view, wanted):
         return ()
     version = (have or {}).get("metadata", {}).get("resourceVersion")
-    if wanted.grows and version:
+    if version and (wanted.grows or (chosen is not None and chosen.headers)):
         # More exposure only on the route that was looked at: a late write of a second worker is refused.
         manifest["metadata"]["resourceVersion"] = version
     return (Apply(manifest),)
+
+
+def _as_wanted(view: View, wanted: Wanted) -> bool:
+    """Whether the observed route sends requests where they are wanted."""
+    have = view.route
+    return have.split == wanted.split and Beside(have.chosen, have.mirror) == wanted.beside
 
 
 def _servers(view: View, course: Course) -> tuple[Action, ...]:

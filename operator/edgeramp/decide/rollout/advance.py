@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgeramp.api.rollout import Step
+from edgeramp.decide.rollout import beside
 from edgeramp.decide.rollout.analysis import compares, gate
 from edgeramp.decide.rollout.course import (
     SCALE_DOWN_SECONDS,
@@ -51,6 +52,8 @@ def _one(view: View, course: Course, steps: list[Step]) -> Course:
         return held(course, blocked)
     if view.weight(ramp.revision) != want:
         return held(course, Hold("SettingWeight", f"Setting {want} %, step {step_text(steps, ramp.step)}."))
+    if beside.asked(view, course, want) != beside.in_force(view):
+        return held(course, Hold("SettingRoute", f"Setting the route of step {step_text(steps, ramp.step)}."))
     if ramp.weight_since is None:
         course = ramp_with(course, weight_since=view.now)
     if want == 100 and (ramp.step >= len(steps) or course.first or ramp.skip_steps or ramp.promoted_full):

@@ -9,7 +9,7 @@ from edgeramp.api.rollout import RolloutStatus
 from edgeramp.decide.conditions import condition, find, merged
 from edgeramp.decide.decision import Apply, Decision, Event, Patch
 from edgeramp.decide.rollout import report
-from edgeramp.decide.rollout.actions import actions, due_at, ordered, quiet_at, wanted_split
+from edgeramp.decide.rollout.actions import actions, due_at, ordered, quiet_at, wanted_route
 from edgeramp.decide.rollout.advance import advance
 from edgeramp.decide.rollout.analysis import compares, judge
 from edgeramp.decide.rollout.choose import adopt, certify, choose
@@ -65,7 +65,7 @@ def _decide(view: View) -> Decision:
     course = from_status(view.status)
     for stage in STAGES:
         course = stage(view, course)
-    wanted = wanted_split(view, course)
+    wanted = wanted_route(view, course)
     course = _forgotten(view, ordered(view, course, wanted))
     return Decision(
         status=report.status(view, course),
@@ -143,14 +143,14 @@ def _again(view: View, course: Course) -> float | None:
     if compares(view, course) and 0 < view.weight(ramp_of(course).revision) < 100:
         last = ramp_of(course).last_scrape_at or view.now
         times.append(last + seconds(view.spec.strategy.analysis.scrape_interval))
-    elif course.active and (course.hold is None or course.hold.reason == "SettingWeight"):
+    elif course.active and (course.hold is None or course.hold.reason in ("SettingWeight", "SettingRoute")):
         times.append(view.now + 5.0)  # a route or a pod is on its way and wakes us: this is the second string
     return max(0.1, min(times) - view.now) if times else None
 
 
 def _unfinished(view: View, course: Course) -> bool:
     """Whether the route waits for the gateway: to be tidied up, or to give the candidate its first share."""
-    return len(view.route.split) != 1 or course.active
+    return len(view.route.split) != 1 or view.route.chosen is not None or course.active
 
 
 def _not_ours(view: View) -> tuple[str, str] | None:

@@ -8,6 +8,7 @@ from typing import Literal
 from edgeramp.api.common import Condition
 from edgeramp.api.rollout import RolloutStatus
 from edgeramp.decide.conditions import condition, find, merged
+from edgeramp.decide.rollout import beside
 from edgeramp.decide.rollout.course import Course, Hold
 from edgeramp.decide.rollout.steps import step_text
 from edgeramp.decide.rollout.view import View
@@ -151,6 +152,8 @@ def status(view: View, course: Course) -> RolloutStatus:
         stable=course.stable,
         candidate=candidate,
         weight=_weight(view, course),
+        header_route=_header_route(view)[:2048],
+        mirror=view.route.mirror.percent if view.route.mirror else None,
         step=_step(view, course),
         verdict=course.verdict,
         findings=list(course.findings),
@@ -180,6 +183,12 @@ def _weight(view: View, course: Course) -> int | None:
         return None
     shown = course.candidate if course.ramp is not None else course.stable
     return view.weight(shown.revision) if shown is not None else None
+
+
+def _header_route(view: View) -> str:
+    """Which requests the observed route sends to the candidate whatever the weight."""
+    chosen = beside.in_force(view).chosen
+    return f"{beside.text(chosen)}. {beside.NOT_JUDGED}" if chosen else ""
 
 
 def newly(view: View, reason: str) -> bool:

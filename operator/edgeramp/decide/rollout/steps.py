@@ -44,11 +44,36 @@ def goal(view: View, course: Course) -> int:
     return min(weight_at(view.spec.strategy.steps, ramp.step), ramp.granted)
 
 
+def steps_taken(view: View, course: Course) -> Sequence[Step]:
+    """The steps so far, the present one included; none where none are taken: a first revision, a way without steps, a
+    ramp that is over."""
+    ramp = course.ramp
+    if ramp is None or not course.active or course.first or ramp.skip_steps or ramp.promoted_full:
+        return ()
+    return view.spec.strategy.steps[: ramp.step + 1]
+
+
 def needed(view: View, ramp: RampFacts, weight: int) -> int:
-    """Ready replicas that the candidate must have for `weight`, at least one; never fewer than an earlier step took."""
+    """Ready replicas that the candidate must have for `weight`, at least one; never fewer than an earlier step took,
+    unless a step fixed their number. All of them for 100."""
     steps = view.spec.strategy.steps
+    fixed = _fixed(view, ramp) if weight < 100 else None
+    if fixed is not None:
+        return fixed
     reached = [weight_at(steps, i) for i in range(min(ramp.step + 1, len(steps)))]
     return max(1, ceil(view.spec.replicas * max([weight, *reached]) / 100))
+
+
+def _fixed(view: View, ramp: RampFacts) -> int | None:
+    """The number of replicas that the last setCandidateScale so far asks for; None: what the weight takes."""
+    steps = view.spec.strategy.steps
+    if ramp.step >= len(steps) or ramp.skip_steps or ramp.promoted_full:
+        return None
+    taken = reversed(steps[: ramp.step + 1])
+    scale = next((s.set_candidate_scale for s in taken if s.set_candidate_scale is not None), None)
+    if scale is None or scale.match_traffic_weight:
+        return None
+    return scale.replicas or max(1, ceil(view.spec.replicas * (scale.percent or 100) / 100))
 
 
 def entered(view: View, course: Course, step: int) -> Course:

@@ -10,7 +10,16 @@ from pydantic import ValidationError
 
 from edgeramp.api.rollout import RolloutSpec, RolloutStatus, ServedRevision
 from edgeramp.decide.seen import Admission, Object, RolloutSeen
-from edgeramp.render.route import Split, split_of, weight_of
+from edgeramp.render.route import (
+    Chosen,
+    Mirror,
+    Split,
+    chosen_of,
+    mirror_of,
+    services_of,
+    split_of,
+    weight_of,
+)
 from edgeramp.render.server import ANNOTATION_SERVED, RolloutRef
 from edgeramp.values import names
 from edgeramp.values.errors import SpecError
@@ -49,6 +58,8 @@ class RouteView:
     ours: bool = False
     owner: str = ""
     split: Split = ()
+    chosen: Chosen | None = None
+    mirror: Mirror | None = None
     refused: str = ""
 
 
@@ -77,6 +88,20 @@ class View:
         """Per cent of the requests that the observed route sends to `revision`."""
         return weight_of(self.route.split, self.ref.object_name(revision))
 
+    def chooses(self, revision: str) -> bool:
+        """Whether the observed route sends requests to `revision` by a header."""
+        chosen = self.route.chosen
+        return (
+            chosen is not None and bool(chosen.headers) and chosen.service == self.ref.object_name(revision)
+        )
+
+    def copies(self, revision: str) -> int:
+        """Per cent of the requests that the observed route copies to `revision`."""
+        mirror = self.route.mirror
+        return (
+            mirror.percent if mirror is not None and mirror.service == self.ref.object_name(revision) else 0
+        )
+
     @property
     def admission(self) -> Admission | None:
         """Whether the wanted artifact may be served, the recorded override of the spec included."""
@@ -93,7 +118,7 @@ class View:
 
     def referenced(self, revision: str) -> bool:
         """Whether the observed route names the revision's Service at all."""
-        return any(b.service == self.ref.object_name(revision) for b in self.route.split)
+        return self.route.raw is not None and self.ref.object_name(revision) in services_of(self.route.raw)
 
 
 def revision_of(spec: RolloutSpec) -> ServedRevision:
@@ -167,7 +192,7 @@ def _route(raw: Object | None, ref: RolloutRef) -> RouteView:
     owners = raw.get("metadata", {}).get("ownerReferences") or []
     ours = any(o.get("uid") == ref.uid for o in owners)
     owner = ", ".join(f"{o.get('kind')} {o.get('name')}" for o in owners) or "nobody"
-    return RouteView(raw=raw, ours=ours, owner=owner, split=split_of(raw), refused=_refused(raw))
+    return RouteView(raw, ours, owner, split_of(raw), chosen_of(raw), mirror_of(raw), _refused(raw))
 
 
 def _refused(raw: Object) -> str:

@@ -75,8 +75,7 @@ def watch(view: View, course: Course) -> Course:
     course = _availability(view, course, servers)
     lost = _lost(view, course, servers)
     if lost:
-        weight = view.weight(ramp.revision)
-        message = f"Rolled back: {lost} at {weight} % of the requests{_because(servers)}."
+        message = f"Rolled back: {lost} {_share(view, ramp.revision)}{_because(servers)}."
         return abort(view, course, "RolledBack", "CandidateLost", message)
     return _deadline(view, course, servers)
 
@@ -108,7 +107,7 @@ def _lost(view: View, course: Course, servers: Servers) -> str:
     if (
         course.first
         or ramp.available_at is None
-        or view.weight(ramp.revision) == 0
+        or not (view.weight(ramp.revision) or view.chooses(ramp.revision) or view.copies(ramp.revision))
         or view.spec.replicas == 0
     ):
         return ""
@@ -120,6 +119,16 @@ def _lost(view: View, course: Course, servers: Servers) -> str:
     if servers.desired <= 1 and servers.restarts > ramp.restarts:
         return f"the only replica of {who} restarted"
     return ""
+
+
+def _share(view: View, revision: str) -> str:
+    """What it got when it was lost."""
+    weight = view.weight(revision)
+    if weight == 0 and view.chooses(revision):
+        return "while requests chosen by header go to it"
+    if weight == 0 and view.copies(revision):
+        return f"while {view.copies(revision)} % of the requests are copied to it"
+    return f"at {weight} % of the requests"
 
 
 def _deadline(view: View, course: Course, servers: Servers) -> Course:
