@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from edgeramp import __version__
+from edgeramp.cli import convert as convert_command
 from edgeramp.cli import crds as crds_command
 from edgeramp.cli import explain as explain_command
 from edgeramp.cli import keygen as keygen_command
@@ -47,6 +48,12 @@ def explain(context: typer.Context) -> None:
 def simulate(context: typer.Context) -> None:
     """Play a rollout's strategy against a candidate that behaves as you say."""
     raise typer.Exit(simulate_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def convert(context: typer.Context) -> None:
+    """Make a Rollout of ours from an Argo Rollout's manifest, and list what has no counterpart."""
+    raise typer.Exit(convert_command.main(context.args))
 
 
 if __name__ == "__main__":
