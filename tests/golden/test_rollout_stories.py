@@ -144,9 +144,37 @@ def deleted_mid_run() -> World:
     return world.run(60)
 
 
+def tried_out_first() -> World:
+    """Copies first, then the requests of a cohort, then a share of all: one way through every kind of step."""
+    steps = [
+        {"setCandidateScale": {"replicas": 2}}, {"setMirror": 20}, {"pause": {"duration": "60s"}}, {"setMirror": 0},
+        {"setHeaderRoute": {"match": [
+            {"headerName": "X-Cohort", "headerValue": {"exact": "beta"}},
+            {"headerName": "Cookie", "headerValue": {"regex": "(.*; )?cohort=beta(;.*)?"}},
+        ]}},
+        {"pause": {}}, {"setCandidateScale": {"matchTrafficWeight": True}}, {"setWeight": 25},
+    ]  # fmt: skip
+    world = healthy(quick(*steps, replicas=4))
+    world.set_artifact("B")
+    world.run(120)
+    world.annotate("promote")
+    return world.run(240)
+
+
+def cohort_aborted() -> World:
+    """A person gives up while a cohort is served by the candidate."""
+    cohort = {"headerName": "X-Cohort", "headerValue": {"prefix": "beta"}}
+    world = healthy(quick({"setHeaderRoute": {"match": [cohort]}}, {"pause": {}}))
+    world.set_artifact("B")
+    world.run(30)
+    world.annotate("abort")
+    return world.run(60)
+
+
 STORIES = (
     first_apply, happy_ramp, bad_candidate, slow_candidate, crash, paused, abort_and_retry, superseded, back_to_stable,
     progress_deadline, rollback_window, metrics_away, promoted_copy_lost, deleted_mid_run,
+    tried_out_first, cohort_aborted,
 )  # fmt: skip
 
 
