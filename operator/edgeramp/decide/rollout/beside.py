@@ -85,14 +85,20 @@ def announced(view: View, course: Course, new: Beside) -> Course:
         return course
     revision = course.ramp.revision
     if chosen != before.chosen:
-        note = f"Requests with {text(chosen)} go to revision {revision}. {NOT_JUDGED}" if chosen else (
-            "No request is chosen by a header any more.")  # fmt: skip
+        note = "No request is chosen by a header any more."
+        if chosen:
+            note = f"Requests with {text(chosen)} go to revision {revision}. {NOT_JUDGED}"
         course = told(course, "Normal", "HeaderRouteSet", note)
     if mirror != before.mirror:
-        note = f"{mirror.percent} % of the requests are copied to revision {revision}; nobody gets its answers, and copies are not" \
-            " judged." if mirror else "No request is copied any more."  # fmt: skip
-        course = told(course, "Normal", "MirrorSet", note)
+        course = told(course, "Normal", "MirrorSet", _mirror_note(mirror, revision))
     return course
+
+
+def _mirror_note(mirror: Mirror | None, revision: str) -> str:
+    if mirror is None:
+        return "No request is copied any more."
+    share = f"{mirror.percent} % of the requests are copied to revision {revision}"
+    return f"{share}; nobody gets its answers, and copies are not judged."
 
 
 def text(chosen: Chosen) -> str:
