@@ -3,7 +3,7 @@
 DEV_PYTHON ?= $(eval DEV_PYTHON := $(shell $(VENV))/bin/python)$(DEV_PYTHON)
 SOURCES := operator images/harness local tests bench demo examples
 
-.PHONY: check format lint types imports crds crds-fresh unit
+.PHONY: check format lint types imports crds crds-fresh reference unit
 
 check: lint types imports crds-fresh  ## format, lint, types, import contracts, generated files: before every push
 
@@ -26,6 +26,10 @@ crds:  ## crds/ and the chart's templates from the pydantic models
 
 crds-fresh:
 	$(DEV_PYTHON) -m edgeramp.cli.crds --check
+	$(DEV_PYTHON) -m edgeramp.cli.reference --check
+
+reference:  ## docs/reference from the code: every field, every reason
+	$(DEV_PYTHON) -m edgeramp.cli.reference
 
 unit:  ## no cluster, no API server, no network
 	$(DEV_PYTHON) -m pytest tests/unit tests/property -m 'not cluster and not apiserver and not long'

@@ -21,6 +21,7 @@ from edgeramp.effects.observe import Observer
 from edgeramp.values.errors import ClusterError
 from edgeramp.values.names import API_VERSION
 from edgeramp.values.quantities import duration
+from edgeramp.values.reasons import reason
 from edgeramp.values.settings import Settings
 
 _PLANS = {
@@ -105,6 +106,7 @@ def described(kind: str, obj: Object, decision: Decision) -> list[str]:
     lines = [f"{kind} {meta['namespace']}/{meta['name']}: {status.get('phase') or 'no phase yet'}"]
     lines += [f"  {status[key]}" for key in ("message",) if status.get(key)]
     lines += [f"  next: {status['next']}" for _ in (1,) if status.get("next")]
+    lines += to_do(status.get("conditions", []))
     lines += _findings(status)
     lines += ["", "conditions"]
     lines += [
@@ -121,6 +123,16 @@ def described(kind: str, obj: Object, decision: Decision) -> list[str]:
         else "  and wait for something to happen"
     ]
     return lines
+
+
+def to_do(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The remedy for why the object does not go on (Stalled True, else Ready False), as at most one line."""
+    held = [c for c in conditions if (c["type"], c["status"]) in (("Stalled", "True"), ("Ready", "False"))]
+    for found in sorted(held, key=lambda c: str(c["type"]), reverse=True):
+        entry = reason(str(found["reason"]))
+        if entry and entry.remedy:
+            return [f"  to do: {entry.remedy}"]
+    return []
 
 
 def _findings(status: Mapping[str, Any]) -> list[str]:

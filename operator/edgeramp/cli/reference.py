@@ -1,0 +1,137 @@
+"""`python -m edgeramp.cli.reference`: write docs/reference from the code: every field of the API, every reason."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from edgeramp.api.crd import INT_OR_STRING, KINDS, OPEN, RULES, Kind, crd
+from edgeramp.values.names import API_VERSION
+from edgeramp.values.reasons import REASONS
+
+HEADER = "<!-- Generated from the code by `make reference`; do not edit. -->\n\n"
+_BOUNDS = {
+    "minimum": "at least {}", "maximum": "at most {}", "minItems": "at least {} items", "minLength": "at least {} long",
+}  # fmt: skip
+
+
+def api() -> str:
+    """The API reference as Markdown: one section per kind, one table per object inside it."""
+    parts = ["# API reference", f"Group and version: `{API_VERSION}`. A field in **bold** is required."]
+    for kind in KINDS:
+        parts += _kind(kind)
+    return HEADER + "\n\n".join(parts) + "\n"
+
+
+def _kind(kind: Kind) -> Iterator[str]:
+    root = crd(kind)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
+    yield f"## {kind.name}"
+    yield root["description"] + f" Short name `{kind.short_names[0]}`."
+    for part in ("spec", "status"):
+        for path, node in _objects(part, root["properties"][part]):
+            yield f"### {kind.name} `{path}`"
+            yield from filter(
+                None, [node.get("description", "") if path != part else "", _table(node), _rules(node)]
+            )
+
+
+def _objects(path: str, node: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every object with fields of its own, parents first; `[]` is a list's item, `.*` a map's value."""
+    if node.get("properties"):
+        yield path, node
+        for name, child in node["properties"].items():
+            yield from _objects(f"{path}.{name}", child)
+    if "items" in node:
+        yield from _objects(f"{path}[]", node["items"])
+    if "additionalProperties" in node:
+        yield from _objects(f"{path}.*", node["additionalProperties"])
+
+
+def _table(node: dict[str, Any]) -> str:
+    required = set(node.get("required", ()))
+    rows = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]
+    for name, child in node["properties"].items():
+        shown = f"**`{name}`**" if name in required else f"`{name}`"
+        default = f"`{_cell(json.dumps(child['default'], ensure_ascii=False))}`" if "default" in child else ""
+        rows.append(f"| {shown} | {_type(child)} | {default} | {_meaning(child)} |")
+    return "\n".join(rows)
+
+
+def _type(node: dict[str, Any]) -> str:
+    if node.get(INT_OR_STRING):
+        return "integer or string"
+    if "enum" in node:
+        return " or ".join(f"`{choice}`" for choice in node["enum"])
+    if node.get(OPEN) and "type" not in node:
+        return "any"
+    if "items" in node:
+        return f"list of {_type(node['items'])}"
+    if "additionalProperties" in node:
+        return f"map to {_type(node['additionalProperties'])}"
+    return str(node["type"])
+
+
+def _meaning(node: dict[str, Any]) -> str:
+    said = [node["description"].rstrip(".") + "."] if "description" in node else []
+    said += [text.format(node[key]) + "." for key, text in _BOUNDS.items() if key in node]
+    if not node.get("properties"):
+        said += [f"{rule['message']}." for rule in node.get(RULES, ())]
+    return _cell(" ".join(text if "://" in text.split()[0] else text[0].upper() + text[1:] for text in said))
+
+
+def _rules(node: dict[str, Any]) -> str:
+    return "\n".join(f"- {rule['message']}" for rule in node.get(RULES, ()))
+
+
+def reasons() -> str:
+    """Every reason as Markdown, by where it comes up."""
+    intro = (
+        "A reason stands in a condition, in an event, in a target's line of `kubectl describe edgemodel`, or in a "
+        "candidate's line of an OptimizationRun. `edgeramp explain` prints the same next step."
+    )
+    parts = ["# Reasons, and what to do", intro]
+    for title, group in REASONS.items():
+        rows = ["| reason | meaning | what to do |", "| --- | --- | --- |"]
+        rows += [
+            f"| `{name}` | {_cell(r.meaning)} | {_cell(r.remedy)} |" for name, r in sorted(group.items())
+        ]
+        parts += [f"## {title}", "\n".join(rows)]
+    return HEADER + "\n\n".join(parts) + "\n"
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
+
+
+def files(where: Path) -> dict[Path, str]:
+    """Every generated page and its text."""
+    return {where / "api.md": api(), where / "reasons.md": reasons()}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the pages, or with --check say which are stale; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="edgeramp-reference", description=__doc__)
+    parser.add_argument("directory", nargs="?", type=Path, default=Path("docs/reference"))
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
+    options = parser.parse_args(argv)
+    stale = {
+        path: text
+        for path, text in files(options.directory).items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    }
+    for path, text in stale.items():
+        if options.check:
+            print(f"{path} is stale; run `make reference`", file=sys.stderr)
+            continue
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(f"wrote {path}")
+    return 1 if options.check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
