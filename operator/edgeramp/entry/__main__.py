@@ -19,6 +19,7 @@ from kubernetes import client
 
 from edgeramp import __version__
 from edgeramp.effects.admission import StoreAdmissions
+from edgeramp.effects.fence import Fenced
 from edgeramp.effects.live import LiveCluster, configuration
 from edgeramp.effects.observe import Observer
 from edgeramp.effects.shelf import Shelf
@@ -77,7 +78,7 @@ def main() -> int:
     try:
         shelf = Shelf()
         observer = Observer(cluster, settings_of.with_public_keys(process), StoreAdmissions(), shelf=shelf)
-        reconciler = Reconciler(cluster, observer, installed_plans(), telemetry)
+        reconciler = Reconciler(Fenced(cluster, leader.holds), observer, installed_plans(), telemetry)
         asyncio.run(_operate(reconciler, access, shelf, telemetry, pulse, process.workers))
     finally:
         leader.release()

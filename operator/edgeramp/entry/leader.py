@@ -6,6 +6,7 @@ The same identity (the pod's name) may take its own Lease back at once: its form
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from threading import Event as Flag
@@ -39,10 +40,22 @@ class Leader:
         self._clock, self._monotonic = clock, monotonic
         self._rival: tuple[str, float] = ("", 0.0)
         self._stop = Flag()
+        self._renewed = -math.inf
         self.reached = False
+
+    def holds(self) -> bool:
+        """Whether the Lease is surely ours: it was renewed so lately that nobody else can have taken it."""
+        return self._monotonic() - self._renewed <= RENEW_DEADLINE
 
     def try_once(self) -> bool:
         """Take or renew the Lease; False while somebody else has it or the API server did not let us."""
+        began = self._monotonic()
+        taken = self._try()
+        if taken:
+            self._renewed = began
+        return taken
+
+    def _try(self) -> bool:
         where = Ref(*LEASE, self._namespace, LEASE_NAME)
         try:
             current = self._cluster.get(where)
@@ -76,12 +89,8 @@ class Leader:
         Thread(target=self._renew, args=(lost,), name="leader", daemon=True).start()
 
     def _renew(self, lost: Callable[[], None]) -> None:
-        renewed = self._monotonic()
         while not self._stop.wait(PERIOD):
-            began = self._monotonic()
-            if self.try_once():
-                renewed = began
-            elif self._monotonic() - renewed > RENEW_DEADLINE:
+            if not self.try_once() and not self.holds():
                 log(_LOG, logging.ERROR, "lost the Lease", identity=self._identity, lease=LEASE_NAME)
                 lost()
                 return
