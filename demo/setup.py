@@ -41,9 +41,12 @@ def is_cold() -> bool:
     return not any((paths.local.cache_dir() / "tools").glob("*"))
 
 
-def cluster(screen: Screen, timings: Timings) -> None:
-    """Tools, cluster, images. Each says itself when there is nothing to do."""
-    if not (shutil.which("docker") or shutil.which("podman")):
+def cluster(screen: Screen, timings: Timings, names: tuple[str, ...]) -> None:
+    """Tools, cluster, images. Each says itself when there is nothing to do. While the images are built, the examples of
+    these names are trained beside it; `examples` waits for them."""
+    from edgeramp_local import prereqs
+
+    if prereqs.engine() is None:
         with timings.of("go builds"):
             shell.stream(
                 screen, "building Kubernetes and its tools", paths.cluster_command("tools"), echo=True
@@ -51,6 +54,9 @@ def cluster(screen: Screen, timings: Timings) -> None:
     with timings.of("cluster"):
         shell.stream(screen, "starting the cluster", paths.cluster_command("up"), echo=True)
     with timings.of("images"):
+        _openblas(screen)
+        for name in names:
+            shell.beside([sys.executable, "-m", f"examples.models.{name}"])
         shell.stream(screen, "building images", paths.cluster_command("images"))
         screen.say("all images are in the cluster's registry")
 
@@ -102,20 +108,25 @@ def _operator_says(place: list[str]) -> str:
 def examples(screen: Screen, timings: Timings, names: tuple[str, ...]) -> dict[str, Path]:
     """The folders of the built examples; trained on first use."""
     with timings.of("examples"):
-        if ctypes.util.find_library("openblas") is None and shutil.which("apt-get"):
-            from edgeramp_local import prereqs
-
-            # Training with MLX is thirty times slower without it; a failure here costs patience only.
-            try:
-                prereqs.ensure_packages({"openblas-for-mlx": "libopenblas0-pthread"})
-            except Exception as error:
-                screen.say(f"OpenBLAS was not installed ({error}): training takes longer", "yellow")
+        _openblas(screen)
         for name in names:
             what = f"building the {name} example (trained on first use)"
             shell.stream(screen, what, [sys.executable, "-m", f"examples.models.{name}"])
     from examples.publish import built
 
     return {name: built(name) for name in names}
+
+
+def _openblas(screen: Screen) -> None:
+    """Training with MLX is thirty times slower without it; a failure here costs patience only."""
+    from edgeramp_local import prereqs
+
+    if ctypes.util.find_library("openblas") or not shutil.which("apt-get"):
+        return
+    try:
+        prereqs.ensure_packages({"openblas-for-mlx": "libopenblas0-pthread"})
+    except Exception as error:
+        screen.say(f"OpenBLAS was not installed ({error}): training takes longer", "yellow")
 
 
 def publish(screen: Screen, timings: Timings, reach: Reach, folders: dict[str, Path]) -> dict[str, str]:

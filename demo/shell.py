@@ -38,6 +38,14 @@ def stream(screen: Screen, what: str, argv: Sequence[str | Path], echo: bool = F
     return time.monotonic() - started
 
 
+def beside(argv: Sequence[str | Path]) -> None:
+    """Start a command that is not waited for here; whoever needs its work runs it again and waits."""
+    subprocess.Popen(
+        [str(word) for word in argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        cwd=paths.REPO, env=paths.environment(),
+    )  # fmt: skip
+
+
 def output(argv: Sequence[str | Path], stdin: str | None = None) -> str:
     """Run quietly and return what it printed."""
     done = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import shutil
@@ -40,12 +41,18 @@ def folder(name: str, key: str) -> Path:
 def built_once(name: str, key: str, build: Callable[[Path], None]) -> Path:
     """The folder `examples/<name>-<key>` in the cache; `build` fills a scratch folder that is renamed into place.
 
-    A folder without its completion mark is what a killed build left: it is replaced.
+    A folder without its completion mark is what a killed build left: it is replaced. A second process waits for the first.
     """
     final = folder(name, key)
-    if (final / DONE).exists():
-        return final
     final.parent.mkdir(parents=True, exist_ok=True)
+    with (final.parent / f".{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (final / DONE).exists():
+            _build_into(final, name, build)
+    return final
+
+
+def _build_into(final: Path, name: str, build: Callable[[Path], None]) -> None:
     scratch = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=final.parent))
     try:
         build(scratch)
@@ -54,4 +61,3 @@ def built_once(name: str, key: str, build: Callable[[Path], None]) -> Path:
         scratch.rename(final)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-    return final

@@ -47,7 +47,7 @@ class Net(nn.Module):  # type: ignore[misc]
 class Recipe:
     """How to train. `brightened` is the share of the training images that get a lit background; all are shifted."""
 
-    epochs: int = 6
+    epochs: int = 4
     batch: int = 50
     learning_rate: float = 1e-3
     brightened: float = 0.3

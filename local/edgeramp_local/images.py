@@ -13,8 +13,10 @@ import os
 import platform
 import shutil
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +29,8 @@ SYSTEM = ("pause", "coredns", "local-path-provisioner", "envoy-gateway", "envoy"
 BASE_SUITE = "bookworm"
 _BUILDAH_ENV = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot", "STORAGE_OPTS": ""}
 _CERTIFICATES = Path("/etc/ssl/certs")
+AT_ONCE = 2
+_BASE_LOCK = threading.Lock()
 
 
 def names() -> list[str]:
@@ -84,9 +88,19 @@ def build(wanted: Sequence[str], builder: Builder | None = None) -> dict[str, st
     tools.ensure({name for image in wanted for name in dockerfiles.tool_names(dockerfile(image).read_text())})
     if builder is None:
         registry.ensure()
-    refs = {name: _ref(name, how.registry) or _make(name, how) for name in wanted}
+    refs = {name: _ref(name, how.registry) or "" for name in wanted}
+    refs |= _made([name for name, ref in refs.items() if not ref], how)
     _write_map(refs)
     return refs
+
+
+def _made(names: Sequence[str], how: Builder) -> dict[str, str]:
+    """Build what is missing, two at a time: installing Python packages keeps one core busy. `down` waits for it, and only
+    one such build runs on a machine."""
+    if not names:
+        return {}
+    with locked(busy_lock()), locked(cache_dir() / "images.lock"), ThreadPoolExecutor(AT_ONCE) as pool:
+        return dict(zip(names, pool.map(lambda name: _make(name, how), names), strict=True))
 
 
 def _ref(name: str, registry_address: str) -> str | None:
@@ -97,18 +111,17 @@ def _ref(name: str, registry_address: str) -> str | None:
 
 
 def _make(name: str, how: Builder) -> str:
-    """Build and push one image; `down` waits for it, and only one build runs on a machine."""
-    with locked(busy_lock()), locked(cache_dir() / "images.lock"):
-        for _ in range(3):
-            made = _ref(name, how.registry)
-            if made:
-                return made
-            label = tag(name)
-            how.build(name, f"{IMAGE_PREFIX}/{name}:{label}")
-            if tag(name) == label:
-                how.push(name, f"{IMAGE_PREFIX}/{name}:{label}")
-            else:
-                say(f"image {name}: its files changed during the build, building it again")
+    """Build and push one image."""
+    for _ in range(3):
+        made = _ref(name, how.registry)
+        if made:
+            return made
+        label = tag(name)
+        how.build(name, f"{IMAGE_PREFIX}/{name}:{label}")
+        if tag(name) == label:
+            how.push(name, f"{IMAGE_PREFIX}/{name}:{label}")
+        else:
+            say(f"image {name}: its files changed during the build, building it again")
     raise Missing(f"image {name}: its files change faster than it is built")
 
 
@@ -153,6 +166,11 @@ def buildah() -> list[str]:
 
 def ensure_base() -> None:
     """Make the Debian base with mmdebstrap from the machine's own apt sources, once."""
+    with _BASE_LOCK:
+        _ensure_base()
+
+
+def _ensure_base() -> None:
     known = run([*buildah(), "inspect", "--type", "image", base_ref()], env=_BUILDAH_ENV, check=False)
     if known.returncode == 0:
         return
