@@ -3,7 +3,7 @@
 DEV_PYTHON ?= $(eval DEV_PYTHON := $(shell $(VENV))/bin/python)$(DEV_PYTHON)
 SOURCES := operator images/harness local tests bench demo examples
 
-.PHONY: check format lint types imports crds crds-fresh reference unit
+.PHONY: check format lint types imports crds crds-fresh reference site unit
 
 check: lint types imports crds-fresh  ## format, lint, types, import contracts, generated files: before every push
 
@@ -30,6 +30,9 @@ crds-fresh:
 
 reference:  ## docs/reference from the code: every field, every reason
 	$(DEV_PYTHON) -m edgeramp.cli.reference
+
+site:  ## the documents as a static site in .state/site; a broken link fails
+	$$($(VENV) docs)/bin/python -m mkdocs build --quiet
 
 unit:  ## no cluster, no API server, no network
 	$(DEV_PYTHON) -m pytest tests/unit tests/property -m 'not cluster and not apiserver and not long'

@@ -4,7 +4,7 @@
 demo:  ## the whole story on a real cluster: optimized, certified, ramped; then a bad revision rolled back
 	$(DEV_PYTHON) -m demo
 
-test: check test-fast test-e2e  ## everything that CI runs
+test: check site test-fast test-e2e  ## everything that CI runs
 
 test-fast:  ## unit, property, golden, and the contracts against a real API server
 	$(CLUSTER) tools

@@ -21,6 +21,7 @@ from . import (
     probe,
     processes,
     registry,
+    session,
     status,
     teardown,
     tools,
@@ -65,7 +66,13 @@ def _parser() -> argparse.ArgumentParser:
         "--preload", action="store_true", help="then pull them on the nodes that run Jobs and servers"
     )
     add("tools", _tools, "build the cluster's binaries into the cache")
-    add("venv", _venv, "make the development environment and print its folder")
+    environment = add("venv", _venv, "make a Python environment of this project and print its folder")
+    environment.add_argument("name", nargs="?", default="dev", choices=["dev", "docs"])
+    add(
+        "env",
+        _env,
+        'print what puts kubectl, helm and edgeramp on the PATH: eval "$(python3 local/cluster.py env)"',
+    )
     for name in ("kubectl", "helm"):
         commands.add_parser(name, help=f"run the built {name} on the cluster")
     inside = add("exec", _exec, "run a command inside a node: exec er-n1 -- COMMAND …")
@@ -107,8 +114,12 @@ def _preload(refs: list[str], found: engine.Engine | None) -> None:
         say(f"{node.name}: pulled {len(names)} of {len(refs)} images")
 
 
-def _venv(_: argparse.Namespace) -> None:
-    print(venv.ensure())
+def _venv(options: argparse.Namespace) -> None:
+    print(venv.ensure(options.name))
+
+
+def _env(_: argparse.Namespace) -> None:
+    print(session.exports())
 
 
 def _status(_: argparse.Namespace) -> int:

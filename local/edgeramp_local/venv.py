@@ -1,4 +1,4 @@
-"""The development environment: one virtual environment per content of requirements/dev.lock, outside the checkout."""
+"""Python environments of this project: one virtual environment per content of a lock in requirements/, outside the checkout."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ from . import prereqs
 from .config import REPO, cache_dir
 from .shell import Missing, locked, progress, run
 
-LOCK = REPO / "requirements" / "dev.lock"
+LOCKS = REPO / "requirements"
 
 
-def home() -> Path:
-    """Where the environment for the committed lock and this Python lies."""
-    key = hashlib.sha256(LOCK.read_bytes() + sys.version.encode()).hexdigest()[:12]
+def home(name: str = "dev") -> Path:
+    """Where the environment for the committed lock `name` and this Python lies."""
+    key = hashlib.sha256((LOCKS / f"{name}.lock").read_bytes() + sys.version.encode()).hexdigest()[:12]
     return cache_dir() / f"venv-{key}"
 
 
-def ensure() -> Path:
+def ensure(name: str = "dev") -> Path:
     """Make the environment if it is not there; returns its folder."""
+    lock = LOCKS / f"{name}.lock"
     if sys.version_info < (3, 11):  # noqa: UP036 - said clearly on an old machine
         raise Missing(f"Python 3.11 or newer is needed, this is {sys.version.split()[0]}")
     with locked(cache_dir() / "venv.lock"):
-        target = home()
+        target = home(name)
         if (target / "complete").exists():
             return target
-        with progress(f"making the development environment {target} from {LOCK.name}"):
+        with progress(f"making the environment {target} from {lock.name}"):
             shutil.rmtree(target, ignore_errors=True)
             uv, env, python = _uv(), index_settings(), target / "bin" / "python"
             run([uv, "venv", "--quiet", "--python", sys.executable, target], env=env)
-            run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, LOCK], env=env)
+            run([uv, "pip", "sync", "--quiet", "--require-hashes", "--python", python, lock], env=env)
         (target / "complete").touch()
     return target
 
