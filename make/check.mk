@@ -32,7 +32,7 @@ reference:  ## docs/reference from the code: every field, every reason
 	$(DEV_PYTHON) -m edgeramp.cli.reference
 
 site:  ## the documents as a static site in .state/site; a broken link fails
-	$$($(VENV) docs)/bin/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $$($(VENV) docs)/bin/python -m mkdocs build --quiet
 
 unit:  ## no cluster, no API server, no network
 	$(DEV_PYTHON) -m pytest tests/unit tests/property -m 'not cluster and not apiserver and not long'
