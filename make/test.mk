@@ -1,5 +1,5 @@
 # The two commands of the README, and the parts that `make test` is made of.
-.PHONY: demo test test-fast test-e2e test-long bench-path bench-decisions
+.PHONY: demo test test-fast test-e2e test-long bench-path bench-rest bench-decisions
 
 demo:  ## the whole story on a real cluster: optimized, certified, ramped; then a bad revision rolled back
 	$(DEV_PYTHON) -m demo
@@ -18,6 +18,10 @@ test-long:  ## what takes too long for every push; needs the cluster
 
 bench-path:  ## control-plane time, detection times, certified against bare speed-up; needs the cluster, after make demo
 	$(DEV_PYTHON) -m bench.path
+
+bench-rest:  ## a thousand Rollouts at rest on a real API server: memory, requests, start-up, lag
+	$(CLUSTER) tools
+	$(DEV_PYTHON) -m bench.rest
 
 RAMPS ?= 1000
 bench-decisions:  ## false rollbacks and detection times by simulation, ours and other people's rules (RAMPS=1000: an hour)

@@ -275,6 +275,15 @@ def test_a_disturbed_measurement_is_repeated() -> None:
     assert run.status.winner and run.status.winner.candidate == "ort-static-int8"
 
 
+def test_a_disturbed_candidate_that_fails_without_its_times_is_not_measured_again() -> None:
+    bench = Bench({**DIGITS, "ov-weights-int8": Figures(0.79, 0.9990, valid=False)})  # saves no memory
+    run = played(bench).run()
+    assert [n for verb, name, n in bench.seen if (verb, name) == ("measure", "ov-weights-int8")] == [1]
+    result = row(run, "ov-weights-int8")
+    assert result.verdict is Verdict.FAIL and "memoryReduction" in result.message
+    assert run.status.winner and run.status.winner.candidate == "ov-ptq-int8"
+
+
 # measurements that do not decide
 
 

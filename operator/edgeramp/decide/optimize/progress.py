@@ -192,7 +192,9 @@ def _row_done(ctx: Context, row: CandidateResult, step: Step, summary: Summary) 
         return row.model_copy(update={"prepared": summary, "tries": Attempts()})
     if isinstance(summary, MeasureSummary):
         reference = _reference_of(step.work)
-        if not summary.latency.valid and row.tries.voids + 1 < orders.VOID_LIMIT:
+        # Without its times it is judged by accuracy and memory alone; what fails there needs no better times.
+        lost = not is_f32(row) and gates.overall(gates.judge(summary, ctx.spec.gates)) is Verdict.FAIL
+        if not summary.latency.valid and not lost and row.tries.voids + 1 < orders.VOID_LIMIT:
             why = f"disturbed: {summary.latency.void_reason or 'no reason given'}"
             return row.model_copy(update={"tries": voided(row.tries, done.job, ctx.now, why)})
         if not row.tries.extended and not is_f32(row) and gates.longer_may_decide(summary, ctx.spec.gates):
