@@ -171,10 +171,30 @@ def cohort_aborted() -> World:
     return world.run(60)
 
 
+def blue_green() -> World:
+    """Previewed, switched by a person in one write, regretted, and back in one write as well."""
+    swap = {"previewHostnames": ["preview.digits.example"], "mirror": 10, "scaleDownDelaySeconds": 300}
+    world = healthy(spec_of("A", strategy={"blueGreen": swap}, replicas=2))
+    world.set_artifact("B")
+    world.run(60)
+    world.annotate("promote")
+    world.run(60)
+    world.set_artifact("A")
+    return world.run(400)
+
+
+def blue_green_lost() -> World:
+    """The candidate dies in its preview: it is not switched to by itself any more."""
+    swap = {"previewHostnames": ["preview.digits.example"], "autoPromotionSeconds": 60}
+    world = healthy(spec_of("A", strategy={"blueGreen": swap}), behaviours={"B": Behaviour(crash_after=30)})
+    world.set_artifact("B")
+    return world.run(120)
+
+
 STORIES = (
     first_apply, happy_ramp, bad_candidate, slow_candidate, crash, paused, abort_and_retry, superseded, back_to_stable,
     progress_deadline, rollback_window, metrics_away, promoted_copy_lost, deleted_mid_run,
-    tried_out_first, cohort_aborted,
+    tried_out_first, cohort_aborted, blue_green, blue_green_lost,
 )  # fmt: skip
 
 

@@ -14,10 +14,11 @@ from tests.support.world import Behaviour, World, spec_of
 from edgeramp.decide.decision import Apply, Decision
 from edgeramp.decide.rollout import plan_rollout
 from edgeramp.decide.seen import RolloutSeen
-from edgeramp.render.route import chosen_of, mirror_of, services_of, split_of, weight_of
+from edgeramp.render.route import Split, chosen_of, mirror_of, services_of, split_of, weight_of
 from edgeramp.values.errors import Conflict
 from edgeramp.values.names import GROUP
 
+MINE = "digits-box"
 ARTIFACTS = st.sampled_from("ABCD")
 BEHAVIOURS = st.sampled_from(
     [
@@ -43,6 +44,17 @@ STEPS = st.lists(
     ),
     max_size=6,
 )
+SWAPS = st.fixed_dictionaries(
+    {},
+    optional={
+        "previewHostnames": st.just(["preview.digits.example"]),
+        "previewReplicaCount": st.integers(1, 2),
+        "mirror": st.sampled_from([0, 30]),
+        "autoPromotionSeconds": st.sampled_from([0, 20]),
+        "scaleDownDelaySeconds": st.sampled_from([10, 90]),
+    },
+)
+STRATEGIES = st.one_of(STEPS.map(lambda steps: {"steps": steps}), SWAPS.map(lambda swap: {"blueGreen": swap}))
 VERBS = st.sampled_from(["promote", "promote-full", "abort", "retry"])
 QUICK = {
     "falsePromotion": "0.2", "errors": {"userBudget": "0.02"}, "latency": {"promoteSlower": "0.7"}, "stepMinimum": "10s",
@@ -61,12 +73,17 @@ class Watched(World):
     def _never_up_without_reason(self, seen: RolloutSeen, decision: Decision) -> None:
         status = decision.status.wire()
         routes = [
-            a.manifest for a in decision.actions if isinstance(a, Apply) and a.manifest["kind"] == "HTTPRoute"
+            a.manifest
+            for a in decision.actions
+            if isinstance(a, Apply)
+            and a.manifest["kind"] == "HTTPRoute"
+            and a.manifest["metadata"]["name"] == MINE
         ]
         ramp, stable = status.get("ramp"), status.get("stable")
         if not routes or not ramp:
             return
         self._beside_the_split(seen, routes[-1], ramp)
+        self._in_one_write(seen, split_of(routes[-1]))
         mine = f"digits-box-{ramp['revision']}"
         old = weight_of(split_of(seen.route), mine) if seen.route else 0
         new = weight_of(split_of(routes[-1]), mine)
@@ -93,6 +110,12 @@ class Watched(World):
             before = chosen_of(seen.route or {})
             assert before is None or not before.headers, "a place is left before it goes"
 
+    def _in_one_write(self, seen: RolloutSeen, new: Split) -> None:
+        """Blue-green never shares requests out; what a ramp has shared out before may be written once more."""
+        if "blueGreen" in seen.rollout["spec"]["strategy"]:
+            shared = len({b.service for b in new}) > 1
+            assert not shared or new == split_of(seen.route or {}), "all requests or none"
+
     def _asked(self, seen: RolloutSeen, new: int) -> bool:
         """A person promoted, or the weight was granted before and only comes back."""
         before = (seen.rollout.get("status") or {}).get("ramp") or {}
@@ -101,11 +124,13 @@ class Watched(World):
 
 
 class RolloutMachine(RuleBasedStateMachine):
-    @initialize(steps=STEPS, kinds=st.lists(BEHAVIOURS, min_size=3, max_size=3), replicas=st.integers(1, 3))
-    def begin(self, steps: list[dict[str, Any]], kinds: list[Behaviour], replicas: int) -> None:
-        strategy = {"steps": steps, "analysis": QUICK}
+    @initialize(
+        strategy=STRATEGIES, kinds=st.lists(BEHAVIOURS, min_size=3, max_size=3), replicas=st.integers(1, 3)
+    )
+    def begin(self, strategy: dict[str, Any], kinds: list[Behaviour], replicas: int) -> None:
         behaviours = dict(zip("BCD", kinds, strict=True))
-        self.world = Watched(spec_of("A", strategy=strategy, replicas=replicas), behaviours, rps=30)
+        asked = spec_of("A", strategy={**strategy, "analysis": QUICK}, replicas=replicas)
+        self.world = Watched(asked, behaviours, rps=30)
         self.world.run(30)
 
     @rule(name=ARTIFACTS)
@@ -120,9 +145,9 @@ class RolloutMachine(RuleBasedStateMachine):
     def scale(self, replicas: int) -> None:
         self.world.edit(replicas=replicas)
 
-    @rule(steps=STEPS)
-    def edit_steps(self, steps: list[dict[str, Any]]) -> None:
-        self.world.edit(strategy={"steps": steps, "analysis": QUICK})
+    @rule(strategy=STRATEGIES)
+    def edit_strategy(self, strategy: dict[str, Any]) -> None:
+        self.world.edit(strategy={**strategy, "analysis": QUICK})
 
     @rule(verb=VERBS)
     @precondition(lambda self: self.world.status.get("ramp"))
@@ -192,11 +217,13 @@ class RolloutMachine(RuleBasedStateMachine):
             still = chosen_of(world.route or {})
             left = world.weight_now() == 0 and not (still and still.headers)
             assert left or not world.answers(status["stable"]["revision"])
+            assert world.preview is None, "nobody looks at what was given up"
             assert mirror_of(world.route or {}) is None or not world.answers(status["stable"]["revision"])
 
     @invariant()
     def no_backend_dangles(self) -> None:
-        for service in services_of(self.world.route) if self.world.route else ():
+        routes = [r for r in (self.world.route, self.world.preview) if r is not None]
+        for service in {s for route in routes for s in services_of(route)}:
             assert ("Service", service) in self.world.objects
             assert ("Deployment", service) in self.world.objects
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from edgeramp.api.bluegreen import PREVIEW_APART
 from edgeramp.api.common import (
     ApiPart,
     Attempts,
@@ -84,7 +85,7 @@ class Evaluation(ApiPart):
 
 
 class ModelRollout(ApiPart):
-    """How each target is served and ramped. Every host name is prefixed by the target: `<target>.<hostname>`."""
+    """How each target is served and ramped. Every host name, of a preview too, is prefixed by the target: `<target>.<name>`."""
 
     route: Route
     """Where requests enter."""
@@ -99,6 +100,8 @@ class ModelRollout(ApiPart):
     """How long a candidate may take to become available."""
     abort_scale_down_delay_seconds: Annotated[int, Field(ge=0, le=86400)] = 30
     """How long the pods of an aborted candidate stay; 0 keeps them."""
+
+    CEL: ClassVar[tuple[Cel, ...]] = (PREVIEW_APART,)
 
 
 class EdgeModelSpec(ApiPart):

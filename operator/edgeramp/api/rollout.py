@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from edgeramp.api.bluegreen import PREVIEW_APART, BlueGreen
 from edgeramp.api.common import (
     ApiPart,
     Cel,
@@ -274,14 +275,21 @@ class Analysis(ApiPart):
 
 
 class Strategy(ApiPart):
-    """Steps in order; after the last one the candidate always gets 100."""
+    """Steps in order, or blue-green; in the end the candidate always gets 100."""
 
-    steps: Annotated[list[Step], Field(max_length=32)] = Field(
-        default_factory=lambda: [Step(set_weight=5), Step(set_weight=25), Step(set_weight=50)]
-    )
-    """Weights and pauses in order; after the last the candidate always gets 100."""
+    steps: Annotated[list[Step], Field(max_length=32)] | None = None
+    """Weights and pauses in order; after the last the candidate always gets 100. Left out: setWeight 5, 25, 50."""
+    blue_green: BlueGreen | None = None
+    """In place of steps: from 0 to 100 in one write, after a preview."""
     analysis: Analysis = Analysis()
     """When to go on and when to go back."""
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "!(has(self.steps) && has(self.blueGreen))",
+            "a strategy has steps or blueGreen; remove one of them",
+        ),
+    )
 
 
 class RollbackWindow(ApiPart):
@@ -339,6 +347,8 @@ class RolloutSpec(ApiPart):
     """How long the pods of an aborted candidate stay; 0 keeps them."""
     rollback_window: RollbackWindow = RollbackWindow()
     """Which earlier revisions may come back at once."""
+
+    CEL: ClassVar[tuple[Cel, ...]] = (PREVIEW_APART,)
 
 
 class ServedRevision(Revision):
@@ -451,6 +461,7 @@ class RolloutStatus(ApiPart):
     weight: int | None = None
     header_route: Message = ""
     mirror: int | None = None
+    preview: Message = ""
     step: Text = ""
     verdict: Verdict | None = None
     findings: Annotated[list[MetricFinding], Field(max_length=8)] = Field(default_factory=list)

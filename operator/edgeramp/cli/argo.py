@@ -208,12 +208,13 @@ def _route(read: _Reader, given: Given) -> Json:
 def _whole(read: _Reader) -> Json:
     """Fields with the same meaning. Where defaults differ, Argo's is written out."""
     abort = bool(read.get("spec.progressDeadlineAbort", False))
+    how = "blueGreen" if read.has("spec.strategy.blueGreen") else "canary"
     spec: Json = {
         "replicas": read.get("spec.replicas", 1),
         "progressDeadlineSeconds": read.get("spec.progressDeadlineSeconds", 600),
         "onProgressDeadline": "Abort" if abort else "Hold",
         "rollbackWindow": {"revisions": read.get("spec.rollbackWindow.revisions", 0)},
-        "abortScaleDownDelaySeconds": read.get("spec.strategy.canary.abortScaleDownDelaySeconds", 30),
+        "abortScaleDownDelaySeconds": read.get(f"spec.strategy.{how}.abortScaleDownDelaySeconds", 30),
     }
     if read.get("spec.paused"):
         spec["paused"] = True
@@ -222,9 +223,7 @@ def _whole(read: _Reader) -> Json:
 
 def _strategy(read: _Reader) -> Json:
     if read.has("spec.strategy.blueGreen"):
-        text = "steps stand in for it: one step that waits at 0 % for promote, then everything"
-        read.note("spec.strategy.blueGreen", "Changed", text)
-        return {"steps": [{"setWeight": 0}, {"pause": {}}]}
+        return {"blueGreen": _blue_green(read, "spec.strategy.blueGreen")}
     canary = "spec.strategy.canary"
     if read.has(f"{canary}.analysis"):
         read.note(f"{canary}.analysis", "Lost", ANALYSIS_NOTE)
@@ -233,6 +232,26 @@ def _strategy(read: _Reader) -> Json:
         made = _step(read, f"{canary}.steps[{i}]", step)
         steps += [made] if made else []
     return {"steps": steps}
+
+
+def _blue_green(read: _Reader, path: str) -> Json:
+    """Argo switches as soon as the candidate is available, unless it is told not to."""
+    for service in ("activeService", "previewService"):
+        if read.has(f"{path}.{service}"):
+            text = (
+                "a Service per revision takes its place; write previewHostnames for a way through the Gateway"
+            )
+            read.note(f"{path}.{service}", "Changed", text)
+    for name in ("prePromotionAnalysis", "postPromotionAnalysis"):
+        if read.has(f"{path}.{name}"):
+            read.note(f"{path}.{name}", "Lost", "nothing judges a candidate without a share of the requests")
+    wait = 0 if read.get(f"{path}.autoPromotionEnabled", True) else read.get(f"{path}.autoPromotionSeconds")
+    count = read.get(f"{path}.previewReplicaCount")
+    return {
+        "scaleDownDelaySeconds": max(10, read.get(f"{path}.scaleDownDelaySeconds", 30)),
+        **({"autoPromotionSeconds": wait} if wait is not None else {}),
+        **({"previewReplicaCount": count} if count is not None else {}),
+    }
 
 
 def _step(read: _Reader, path: str, step: Mapping[str, Any]) -> Json | None:

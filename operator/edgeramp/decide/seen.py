@@ -73,8 +73,8 @@ class Scrape:
 @dataclass(frozen=True)
 class RolloutSeen:
     """`deployments`, `services`, `pods` carry the rollout's label; `route` is the HTTPRoute of that name in the namespace,
-    whoever owns it; `rival` names another Rollout that claims the same host name and path; `history` is stable's ring of
-    5-second counts (read once, when a ramp starts); `admissions` by artifact reference."""
+    whoever owns it, `preview` the one of blue-green's preview; `rival` names another Rollout that claims the same host
+    name and path; `history` is stable's ring of 5-second counts (read once, when a ramp starts); `admissions` by artifact."""
 
     now: float
     rollout: Object
@@ -82,6 +82,7 @@ class RolloutSeen:
     services: tuple[Object, ...] = ()
     pods: tuple[Object, ...] = ()
     route: Object | None = None
+    preview: Object | None = None
     gateway: Object | None = None
     rival: str = ""
     nodes: tuple[Object, ...] = ()

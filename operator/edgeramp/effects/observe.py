@@ -29,6 +29,7 @@ from edgeramp.effects.kinds import (
 from edgeramp.effects.ramp_view import history_endpoints, ramp_in, scrape_order
 from edgeramp.effects.scrape import Order, Scraper
 from edgeramp.effects.shelf import Shelf
+from edgeramp.render.route import preview_name
 from edgeramp.values.errors import Forbidden
 from edgeramp.values.names import (
     FIELD_MANAGER,
@@ -162,8 +163,9 @@ class Observer:
         if rollout is None:
             return None
         settings, mine = self._settings(), {LABEL_ROLLOUT: label_value(name)}
-        counted, deployments, services, gateway, rivals, nodes, admissions = self._together(
+        counted, preview, deployments, services, gateway, rivals, nodes, admissions = self._together(
             lambda: self._counted(rollout, settings),
+            lambda: self._cluster.get(Ref(*HTTPROUTE, namespace, preview_name(name))),
             lambda: self._cluster.list(DEPLOYMENT, namespace, mine),
             lambda: self._cluster.list(SERVICE, namespace, mine),
             lambda: self._gateway(rollout),
@@ -178,6 +180,7 @@ class Observer:
             services=services,
             pods=counted.pods,
             route=counted.route,
+            preview=preview,
             gateway=gateway,
             rival=_rival(rollout, rivals),
             nodes=nodes,
@@ -283,7 +286,9 @@ def _claims(rollout: Object) -> frozenset[tuple[str, str, str, str]]:
     route = rollout["spec"]["route"]
     ref = route["gatewayRef"]
     gateway = (ref.get("namespace") or rollout["metadata"]["namespace"], ref["name"])
-    return frozenset((*gateway, host, route.get("path", "/")) for host in route["hostnames"])
+    swap = (rollout["spec"].get("strategy") or {}).get("blueGreen") or {}
+    hosts = (*route["hostnames"], *(swap.get("previewHostnames") or ()))
+    return frozenset((*gateway, host, route.get("path", "/")) for host in hosts)
 
 
 def _age(rollout: Object) -> tuple[str, str]:

@@ -24,7 +24,7 @@ from edgeramp.values import names
 API_VERSION = "gateway.networking.k8s.io/v1"
 TRACKS = ("stable", "candidate")
 TRACK_BY_HEADER = "candidate-by-header"
-"""The track of requests that were chosen by header: the servers count them apart."""
+"""The track of requests that were chosen by header or came to a preview: the servers count them apart."""
 SERVICE_PORT = 80
 _PARKED = "x-edgeramp-parked"
 
@@ -168,11 +168,32 @@ def http_route(
     """The whole HTTPRoute; weights sum to 100 (ValueError otherwise)."""
     if sum(b.weight for b in split) != 100:
         raise ValueError(f"weights must sum to 100: {split}")
+    rules = [_split_rule(route, split, mirror), *([_chosen_rule(owner, route, chosen)] if chosen else [])]
+    return _whole(owner, owner.name, route, route.hostnames, rules)
+
+
+def preview_name(rollout: str) -> str:
+    """The name of the HTTPRoute by which a candidate is looked at before the switch."""
+    return f"{rollout}-preview"
+
+
+def preview_route(owner: RolloutRef, route: Route, hostnames: Sequence[str], service: str) -> Manifest:
+    """Preview host names lead to `service` alone, by the same Gateway and path; counted apart from live traffic."""
+    rule = {
+        "matches": [{"path": _path(route)}],
+        "backendRefs": [_backend(Backend(service, 1), TRACK_BY_HEADER)],
+    }
+    return _whole(owner, preview_name(owner.name), route, hostnames, [rule])
+
+
+def _whole(
+    owner: RolloutRef, name: str, route: Route, hostnames: Sequence[str], rules: Sequence[Manifest]
+) -> Manifest:
     return {
         "apiVersion": API_VERSION,
         "kind": "HTTPRoute",
         "metadata": {
-            "name": owner.name,
+            "name": name,
             "namespace": owner.namespace,
             "labels": {
                 names.LABEL_MANAGED_BY: "edgeramp",
@@ -181,14 +202,7 @@ def http_route(
             },
             "ownerReferences": [owner.owner()],
         },
-        "spec": {
-            "parentRefs": [_parent(route)],
-            "hostnames": list(route.hostnames),
-            "rules": [
-                _split_rule(route, split, mirror),
-                *([_chosen_rule(owner, route, chosen)] if chosen else []),
-            ],
-        },
+        "spec": {"parentRefs": [_parent(route)], "hostnames": list(hostnames), "rules": list(rules)},
     }
 
 

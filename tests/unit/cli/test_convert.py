@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from edgeramp.api.rollout import Rollout
+from edgeramp.api.rollout import Rollout, RolloutSpec
 from edgeramp.cli import convert as command
 from edgeramp.cli.argo import Given, NotAnArgoRollout, convert
 
@@ -97,12 +97,29 @@ def test_what_only_a_person_knows_is_asked_for() -> None:
     assert not made.complete
 
 
-def test_blue_green_waits_at_0_for_a_person() -> None:
+def test_blue_green_keeps_its_times_and_says_what_has_no_counterpart() -> None:
     argo = canary()
-    argo["spec"]["strategy"] = {"blueGreen": {"activeService": "a", "previewService": "b"}}
+    swap = {
+        "activeService": "a", "previewService": "b", "autoPromotionEnabled": False, "autoPromotionSeconds": 60,
+        "previewReplicaCount": 2, "scaleDownDelaySeconds": 5, "prePromotionAnalysis": {}, "abortScaleDownDelaySeconds": 7,
+    }  # fmt: skip
+    argo["spec"]["strategy"] = {"blueGreen": swap}
     made = convert(argo, GIVEN)
-    assert made.manifest["spec"]["strategy"]["steps"] == [{"setWeight": 0}, {"pause": {}}]
-    assert ("spec.strategy.blueGreen", "Changed") in {(n.path, n.kind) for n in made.notes}
+    assert made.manifest["spec"]["strategy"] == {
+        "blueGreen": {"scaleDownDelaySeconds": 10, "autoPromotionSeconds": 60, "previewReplicaCount": 2}
+    }
+    assert made.manifest["spec"]["abortScaleDownDelaySeconds"] == 7
+    RolloutSpec.model_validate(made.manifest["spec"])
+    notes = {n.path.removeprefix("spec.strategy.blueGreen."): n.kind for n in made.notes}
+    assert {k: notes.get(k) for k in ("activeService", "previewService", "prePromotionAnalysis")} == {
+        "activeService": "Changed", "previewService": "Changed", "prePromotionAnalysis": "Lost",
+    }  # fmt: skip
+
+
+def test_blue_green_is_switched_at_once_where_argo_does_so() -> None:
+    argo = canary()
+    argo["spec"]["strategy"] = {"blueGreen": {"activeService": "a"}}
+    assert convert(argo, GIVEN).manifest["spec"]["strategy"]["blueGreen"]["autoPromotionSeconds"] == 0
 
 
 def test_anything_else_is_refused() -> None:

@@ -118,6 +118,10 @@ class World:
     def route(self) -> Json | None:
         return self.objects.get(("HTTPRoute", "digits-box"))
 
+    @property
+    def preview(self) -> Json | None:
+        return self.objects.get(("HTTPRoute", "digits-box-preview"))
+
     def name(self, revision: str) -> str:
         return self.names.get(revision, revision)
 
@@ -169,6 +173,7 @@ class World:
             services=self._of_kind("Service"),
             pods=self.fleet.served_objects(self.now),
             route=copy.deepcopy(self.route),
+            preview=copy.deepcopy(self.preview),
             gateway=self.gateway,
             scrape=self._scrape(),
             admissions={self.rollout["spec"]["artifact"]: behaviour.admission},
@@ -288,7 +293,8 @@ class World:
             case Delete(_, kind, _, name, _):
                 if self.objects.pop((kind, name), None) is not None:
                     self.version += 1
-                return f"delete {kind} {self._short(name)}" if kind == "Deployment" else ""
+                told = {"Deployment": f"delete {kind} {self._short(name)}", "HTTPRoute": "no preview"}
+                return told.get(kind, "")
             case Patch(_, _, _, _, body):
                 return self._merge_patch(body)
             case _:
@@ -299,7 +305,7 @@ class World:
         have, asked = self.objects.get(key), manifest["metadata"].pop("resourceVersion", None)
         if asked is not None and (have is None or have["metadata"]["resourceVersion"] != asked):
             raise Conflict(f"{key} has changed")
-        if key[0] == "HTTPRoute" and sum(b.weight for b in split_of(manifest)) != 100:
+        if key == ("HTTPRoute", "digits-box") and sum(b.weight for b in split_of(manifest)) != 100:
             raise InvariantBroken("weights must sum to 100")
         bare = copy.deepcopy(have) if have else {}
         bare.get("metadata", {}).pop("resourceVersion", None)
@@ -307,6 +313,8 @@ class World:
             self.objects[key] = manifest
             self._touch(manifest)
         match key[0]:
+            case "HTTPRoute" if key[1] == "digits-box-preview":
+                return f"preview {self._short(split_of(manifest)[0].service)}"
             case "HTTPRoute":
                 return f"route {self._told_route(manifest)}"
             case "Deployment":

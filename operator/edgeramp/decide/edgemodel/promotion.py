@@ -80,19 +80,25 @@ def _serves(rollout: Rollout, artifact: str) -> bool:
 def _spec(ctx: Context, step: TargetStep, winner: Winner, baseline: bool) -> RolloutSpec:
     wish = ctx.spec.rollout
     assert wish and winner.packaged
-    hostnames = [f"{step.target.name}.{h}" for h in wish.route.hostnames]
+    target, swap = step.target.name, wish.strategy.blue_green
+    if swap is not None:
+        swap = swap.model_copy(update={"preview_hostnames": _prefixed(target, swap.preview_hostnames)})
     override = Override(reason=BASELINE_REASON, approved_by=BASELINE_APPROVER) if baseline else None
     return RolloutSpec(
         artifact=winner.packaged.reference,
         target=step.target,
         server=ServerSpec(framework=winner.framework, precision=winner.precision, model_name=ctx.owner.name),
         replicas=wish.replicas,
-        route=wish.route.model_copy(update={"hostnames": hostnames}),
-        strategy=wish.strategy,
+        route=wish.route.model_copy(update={"hostnames": _prefixed(target, wish.route.hostnames)}),
+        strategy=wish.strategy.model_copy(update={"blue_green": swap}),
         allow_uncertified=override,
         progress_deadline_seconds=wish.progress_deadline_seconds,
         abort_scale_down_delay_seconds=wish.abort_scale_down_delay_seconds,
     )
+
+
+def _prefixed(target: str, hostnames: list[str]) -> list[str]:
+    return [f"{target}.{hostname}" for hostname in hostnames]
 
 
 def _manifest(ctx: Context, step: TargetStep, name: str, spec: RolloutSpec) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeramp.api.rollout import ServedRevision
 from edgeramp.decide.decision import Action, Apply, Delete, Patch
-from edgeramp.decide.rollout import beside
+from edgeramp.decide.rollout import beside, preview
 from edgeramp.decide.rollout.advance import obstacle
 from edgeramp.decide.rollout.beside import Beside
 from edgeramp.decide.rollout.choose import GOOD, last_of
@@ -71,7 +71,10 @@ def _wanted_split(view: View, course: Course) -> Wanted:
     if (want == 0 or want < now) and not stable_ready(view, course):
         return Wanted(None, now)
     if want == 0:
-        step_by_step = course.active and ramp is not None and not (ramp.skip_steps or ramp.promoted_full)
+        at_once = (
+            ramp is None or ramp.skip_steps or ramp.promoted_full or view.spec.strategy.blue_green is not None
+        )
+        step_by_step = course.active and not at_once
         return Wanted(routes.prepared(have, stable), 0) if step_by_step else _towards(view, course, stable, 0)
     if want == 100:
         return _towards(view, course, name, 100)
@@ -134,7 +137,7 @@ def ordered(view: View, course: Course, wanted: Wanted) -> Course:
     ramp = course.ramp
     if ramp is None or wanted.split is None or not course.active or wanted.weight == ramp.weight_ordered:
         return course
-    at = step_text(view.spec.strategy.steps, ramp.step)
+    at = step_text(view.steps, ramp.step)
     now = view.weight(ramp.revision)
     proven = wanted.grows and now > 0 and course.verdict is Verdict.PASS
     evidence = f" {course.evidence}" if proven else ""
@@ -148,8 +151,10 @@ def actions(view: View, course: Course, wanted: Wanted) -> tuple[Action, ...]:
     route = _route(view, wanted)
     return (
         *_finalizer(view),
+        *preview.shrinks(view, course),
         *(route if not wanted.grows else ()),
         *_servers(view, course),
+        *preview.grows(view, course),
         *(route if wanted.grows else ()),
         *_cleanup(view, course),
         *_clear(view, course),

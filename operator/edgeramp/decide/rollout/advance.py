@@ -30,7 +30,7 @@ HOLD_AT_FULL_SECONDS = 10.0
 
 def advance(view: View, course: Course) -> Course:
     """As many steps as can be taken now; what stops the ramp is the course's hold."""
-    steps = view.spec.strategy.steps
+    steps = view.steps
     for _ in range(len(steps) + 1):
         if not course.active or course.hold is not None:
             return course
@@ -143,6 +143,7 @@ def promoted(view: View, course: Course) -> Course:
     else:
         message = f"Promoted: revision {ramp.revision} replaced {old.revision} after {took}."
     course = recorded(view, course, outcome, message)
-    course = retire(course, old, view.now, SCALE_DOWN_SECONDS)
+    swap = view.spec.strategy.blue_green
+    course = retire(course, old, view.now, swap.scale_down_delay_seconds if swap else SCALE_DOWN_SECONDS)
     course = told(course, "Normal", outcome, message)
     return replace(course, stable=course.candidate, candidate=None, ramp=None)

@@ -48,9 +48,7 @@ def judge(view: View, course: Course) -> Course:
             evidence=f"Holding at {weight} %: no look at the metrics yet.",
         )
     since = clock(view, ramp) - ramp.weight_since if ramp.weight_since is not None else 0.0
-    judged = ev.judge(
-        _config(view, ramp), state, weight, next_weight(view.spec.strategy.steps, ramp.step), since
-    )
+    judged = ev.judge(_config(view, ramp), state, weight, next_weight(view.steps, ramp.step), since)
     course = replace(
         course,
         verdict=judged.verdict,
@@ -160,9 +158,7 @@ def _due(view: View, ramp: RampFacts, at: float, weight: int) -> bool:
 
 
 def _config(view: View, ramp: RampFacts) -> ev.EvidenceConfig:
-    return ev.config_from_analysis(
-        view.spec.strategy.analysis, weights_ahead(view.spec.strategy.steps), ramp.batch_limit
-    )
+    return ev.config_from_analysis(view.spec.strategy.analysis, weights_ahead(view.steps), ramp.batch_limit)
 
 
 def _state(view: View, ramp: RampFacts) -> ev.EvidenceState | None:

@@ -62,7 +62,7 @@ def certify(view: View, course: Course) -> Course:
 def _start(view: View, course: Course) -> Course:
     wanted = view.wanted
     last = last_of(course.history, wanted.revision)
-    skip = in_window(view, course)
+    skip = in_window(view, course) or _still_up(view, course)
     course = begin(view, course, skip_steps=skip)
     if last is not None and last.outcome in GIVEN_UP:
         course = ramp_with(
@@ -83,8 +83,25 @@ def _start(view: View, course: Course) -> Course:
             "Started",
             f"First revision {wanted.revision}: to 100 % as soon as it is available.",
         )
-    steps = "no steps, it was promoted before" if skip else f"{len(view.spec.strategy.steps)} steps"
+    steps = "no steps, it was promoted before" if skip else _way(view)
     return told(course, "Normal", "Started", f"Ramp to revision {wanted.revision} began: {steps}.")
+
+
+def _way(view: View) -> str:
+    return "blue-green" if view.spec.strategy.blue_green is not None else f"{len(view.steps)} steps"
+
+
+def _still_up(view: View, course: Course) -> bool:
+    """Blue-green's way back: whether the wanted revision was stable until just now and has all its pods still."""
+    wanted, last = view.wanted.revision, last_of(course.history, view.wanted.revision)
+    good = last is not None and last.outcome in GOOD
+    kept = any(r.revision == wanted for r in course.retiring)
+    return (
+        view.spec.strategy.blue_green is not None
+        and good
+        and kept
+        and view.of(wanted).ready >= max(1, view.spec.replicas)
+    )
 
 
 def _back_to_stable(view: View, course: Course) -> Course:

@@ -154,12 +154,14 @@ def _unfinished(view: View, course: Course) -> bool:
 
 
 def _not_ours(view: View) -> tuple[str, str] | None:
-    """Another owner of our route's name, or of our host name."""
-    if view.route.raw is not None and not view.route.ours:
-        return "RouteNotOurs", (
-            f"HTTPRoute {view.ref.namespace}/{view.ref.name} belongs to {view.route.owner}; rename this Rollout or"
-            " delete that route. Nothing was touched."
-        )
+    """Another owner of our routes' names, or of our host name."""
+    previews = view.spec.strategy.blue_green is not None and view.spec.strategy.blue_green.preview_hostnames
+    for route in (view.route, *([view.preview] if previews else [])):
+        if route.raw is not None and not route.ours:
+            return "RouteNotOurs", (
+                f"HTTPRoute {view.ref.namespace}/{route.raw['metadata']['name']} belongs to {route.owner}; rename this"
+                " Rollout or delete that route. Nothing was touched."
+            )
     if view.seen.rival:
         hosts = ", ".join(view.spec.route.hostnames)
         return "HostnameTaken", (

@@ -8,7 +8,7 @@ from typing import Literal
 from edgeramp.api.common import Condition
 from edgeramp.api.rollout import RolloutStatus
 from edgeramp.decide.conditions import condition, find, merged
-from edgeramp.decide.rollout import beside
+from edgeramp.decide.rollout import beside, preview
 from edgeramp.decide.rollout.course import Course, Hold
 from edgeramp.decide.rollout.steps import step_text
 from edgeramp.decide.rollout.view import View
@@ -154,6 +154,7 @@ def status(view: View, course: Course) -> RolloutStatus:
         weight=_weight(view, course),
         header_route=_header_route(view)[:2048],
         mirror=view.route.mirror.percent if view.route.mirror else None,
+        preview=preview.where(view, course)[:2048],
         step=_step(view, course),
         verdict=course.verdict,
         findings=list(course.findings),
@@ -174,7 +175,7 @@ def _step(view: View, course: Course) -> str:
     """Where in the steps the ramp is; "" where there are none to take."""
     ramp = course.ramp
     stepless = ramp is None or course.first or ramp.skip_steps
-    return "" if ramp is None or stepless else step_text(view.spec.strategy.steps, ramp.step)
+    return "" if ramp is None or stepless else step_text(view.steps, ramp.step)
 
 
 def _weight(view: View, course: Course) -> int | None:

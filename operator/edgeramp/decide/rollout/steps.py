@@ -41,7 +41,7 @@ def goal(view: View, course: Course) -> int:
         return 0
     if course.first or ramp.skip_steps or ramp.promoted_full:
         return 100
-    return min(weight_at(view.spec.strategy.steps, ramp.step), ramp.granted)
+    return min(weight_at(view.steps, ramp.step), ramp.granted)
 
 
 def steps_taken(view: View, course: Course) -> Sequence[Step]:
@@ -50,13 +50,13 @@ def steps_taken(view: View, course: Course) -> Sequence[Step]:
     ramp = course.ramp
     if ramp is None or not course.active or course.first or ramp.skip_steps or ramp.promoted_full:
         return ()
-    return view.spec.strategy.steps[: ramp.step + 1]
+    return view.steps[: ramp.step + 1]
 
 
 def needed(view: View, ramp: RampFacts, weight: int) -> int:
     """Ready replicas that the candidate must have for `weight`, at least one; never fewer than an earlier step took,
     unless a step fixed their number. All of them for 100."""
-    steps = view.spec.strategy.steps
+    steps = view.steps
     fixed = _fixed(view, ramp) if weight < 100 else None
     if fixed is not None:
         return fixed
@@ -66,7 +66,7 @@ def needed(view: View, ramp: RampFacts, weight: int) -> int:
 
 def _fixed(view: View, ramp: RampFacts) -> int | None:
     """The number of replicas that the last setCandidateScale so far asks for; None: what the weight takes."""
-    steps = view.spec.strategy.steps
+    steps = view.steps
     if ramp.step >= len(steps) or ramp.skip_steps or ramp.promoted_full:
         return None
     taken = reversed(steps[: ramp.step + 1])
@@ -78,7 +78,7 @@ def _fixed(view: View, ramp: RampFacts) -> int | None:
 
 def entered(view: View, course: Course, step: int) -> Course:
     """The course at the beginning of `step`."""
-    steps, ramp = view.spec.strategy.steps, ramp_of(course)
+    steps, ramp = view.steps, ramp_of(course)
     same = weight_at(steps, step) == weight_at(steps, ramp.step) and not ramp.promoted_full
     return ramp_with(
         course,
@@ -98,13 +98,16 @@ def steps_hash(steps: Sequence[Step]) -> str:
 
 def relocate(view: View, course: Course) -> Course:
     """After an edit of the steps mid-ramp: the last step that asks for no more than was granted already."""
-    ramp, steps = course.ramp, view.spec.strategy.steps
+    ramp, steps = course.ramp, view.steps
     if ramp is None or not course.active or ramp.steps == steps_hash(steps):
         return course
     if (
         not ramp.steps
     ):  # a new ramp: the first weight needs no evidence, there is no traffic to gather it from
         return ramp_with(course, steps=steps_hash(steps), granted=weight_at(steps, 0))
+    if ramp.granted == 0:  # nothing was asked for yet: the first weight is the first one, as for a new ramp
+        course = ramp_with(course, granted=weight_at(steps, 0))
+        ramp = ramp_of(course)
     earned = 0
     for index in range(len(steps) + 1):
         if weight_at(steps, index) > ramp.granted:

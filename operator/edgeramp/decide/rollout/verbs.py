@@ -71,7 +71,7 @@ def _refusal(view: View, course: Course, asked: Asked) -> str:
         return ""
     if view.spec.paused:
         return "spec.paused is true; set it to false first"
-    at, last = ramp.step + 1, len(view.spec.strategy.steps) + 1
+    at, last = ramp.step + 1, len(view.steps) + 1
     if asked.verb == "promote-full":
         stale = asked.step is not None and asked.step != at
         return f"the ramp is at step {at} now" if stale else _already_full(course)
@@ -107,7 +107,7 @@ def _do(view: View, course: Course, asked: Asked) -> Course:
             )
         case "promote-full":
             course = ramp_with(course, promoted_full=True)
-            course = entered(view, course, len(view.spec.strategy.steps))
+            course = entered(view, course, len(view.steps))
             return told(
                 course,
                 "Normal",
@@ -126,7 +126,7 @@ def _do(view: View, course: Course, asked: Asked) -> Course:
 
 
 def _at(view: View, course: Course) -> str:
-    return step_text(view.spec.strategy.steps, ramp_of(course).step) if course.ramp else ""
+    return step_text(view.steps, ramp_of(course).step) if course.ramp else ""
 
 
 def _done_before(course: Course, verb: str, value: str) -> bool:

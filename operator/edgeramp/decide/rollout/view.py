@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgeramp.api.rollout import RolloutSpec, RolloutStatus, ServedRevision
+from edgeramp.api.rollout import RolloutSpec, RolloutStatus, ServedRevision, Step
+from edgeramp.decide.rollout.strategy import steps_of
 from edgeramp.decide.seen import Admission, Object, RolloutSeen
 from edgeramp.render.route import (
     Chosen,
@@ -78,7 +79,13 @@ class View:
     deleting_since: float | None
     has_finalizer: bool
     route: RouteView
+    preview: RouteView
     servers: Mapping[str, Servers]
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps of the strategy; those of blue-green are derived, and defaults are filled in."""
+        return steps_of(self.spec.strategy)
 
     def of(self, revision: str) -> Servers:
         """What runs of `revision`; empty when nothing does."""
@@ -117,8 +124,9 @@ class View:
         return replace(found, admitted=True, reason="AllowedUncertified", message=text)
 
     def referenced(self, revision: str) -> bool:
-        """Whether the observed route names the revision's Service at all."""
-        return self.route.raw is not None and self.ref.object_name(revision) in services_of(self.route.raw)
+        """Whether an observed route names the revision's Service at all."""
+        name = self.ref.object_name(revision)
+        return any(r.raw is not None and name in services_of(r.raw) for r in (self.route, self.preview))
 
 
 def revision_of(spec: RolloutSpec) -> ServedRevision:
@@ -161,6 +169,7 @@ def read(seen: RolloutSeen) -> View:
         deleting_since=epoch(gone) if gone else None,
         has_finalizer=names.FINALIZER_ROLLOUT in (meta.get("finalizers") or []),
         route=_route(seen.route, ref),
+        preview=_route(seen.preview, ref),
         servers=_servers(seen, ref),
     )
 

@@ -107,7 +107,7 @@ def _lost(view: View, course: Course, servers: Servers) -> str:
     if (
         course.first
         or ramp.available_at is None
-        or not (view.weight(ramp.revision) or view.chooses(ramp.revision) or view.copies(ramp.revision))
+        or not (_reached(view, ramp.revision) or view.spec.strategy.blue_green is not None)
         or view.spec.replicas == 0
     ):
         return ""
@@ -121,6 +121,10 @@ def _lost(view: View, course: Course, servers: Servers) -> str:
     return ""
 
 
+def _reached(view: View, revision: str) -> bool:
+    return view.weight(revision) > 0 or view.chooses(revision) or view.copies(revision) > 0
+
+
 def _share(view: View, revision: str) -> str:
     """What it got when it was lost."""
     weight = view.weight(revision)
@@ -128,7 +132,11 @@ def _share(view: View, revision: str) -> str:
         return "while requests chosen by header go to it"
     if weight == 0 and view.copies(revision):
         return f"while {view.copies(revision)} % of the requests are copied to it"
-    return f"at {weight} % of the requests"
+    return (
+        f"at {weight} % of the requests"
+        if weight or view.spec.strategy.blue_green is None
+        else "in its preview"
+    )
 
 
 def _deadline(view: View, course: Course, servers: Servers) -> Course:
@@ -157,7 +165,7 @@ def _deadline(view: View, course: Course, servers: Servers) -> Course:
 
 
 def _pausing(view: View, ramp: RampFacts) -> bool:
-    steps = view.spec.strategy.steps
+    steps = view.steps
     return ramp.step < len(steps) and steps[ramp.step].pause is not None
 
 
