@@ -365,7 +365,8 @@ class RampFacts(ApiPart):
     raised by retry. `weight_ordered` is the weight last asked of the gateway, `weight_since` when the weight of this
     step was first read back; `granted` the highest weight that evidence or a person has allowed, `steps` the hash of the
     steps it was earned with. `waiting_since`: the candidate has too few ready replicas since then. `frozen_at`:
-    `spec.paused` since then. `evidence` is the state of the always-valid tests as JSON."""
+    `spec.paused` since then. `evidence` is the state of the always-valid tests as JSON; `looks` are the counts of each
+    scrape and `looks_from` the state before the first of them, for `edgeramp evidence`."""
 
     revision: Annotated[str, Field(max_length=16)]
     attempt: int = 1
@@ -393,6 +394,10 @@ class RampFacts(ApiPart):
     last_scrape_at: float | None = None
     error_since: float | None = None
     evidence: Annotated[str, Field(max_length=65536)] = ""
+    looks_from: Annotated[str, Field(max_length=65536)] = ""
+    looks: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=256)] = Field(
+        default_factory=list
+    )
 
 
 class Retiring(ApiPart):
@@ -446,6 +451,7 @@ class RolloutStatus(ApiPart):
     phase: Literal["Progressing", "Paused", "Healthy", "Degraded"] | None = None
     message: Message = ""
     next: Message = ""
+    plan: Message = ""
     stable: ServedRevision | None = None
     candidate: ServedRevision | None = None
     weight: int | None = None
@@ -455,6 +461,7 @@ class RolloutStatus(ApiPart):
     verdict: Verdict | None = None
     findings: Annotated[list[MetricFinding], Field(max_length=8)] = Field(default_factory=list)
     ramp: RampFacts | None = None
+    promoted_ramp: RampFacts | None = None
     route_ordered_at: float | None = None
     retiring: Annotated[list[Retiring], Field(max_length=20)] = Field(default_factory=list)
     weights: Annotated[list[StepRecord], Field(max_length=40)] = Field(default_factory=list)

@@ -105,7 +105,7 @@ def described(kind: str, obj: Object, decision: Decision) -> list[str]:
     meta, status = obj["metadata"], decision.status.wire()
     lines = [f"{kind} {meta['namespace']}/{meta['name']}: {status.get('phase') or 'no phase yet'}"]
     lines += [f"  {status[key]}" for key in ("message",) if status.get(key)]
-    lines += [f"  next: {status['next']}" for _ in (1,) if status.get("next")]
+    lines += [f"  {key}: {status[key]}" for key in ("next", "plan") if status.get(key)]
     lines += to_do(status.get("conditions", []))
     lines += _findings(status)
     lines += ["", "conditions"]

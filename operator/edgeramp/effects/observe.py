@@ -205,6 +205,8 @@ class Observer:
         pods = self._cluster.list(POD, namespace, {LABEL_ROLLOUT: label_value(name)})
         route = self._cluster.get(Ref(*HTTPROUTE, namespace, name))
         ramp = ramp_in(rollout, route, self._clock())
+        if ramp.unplanned:
+            return _Counted(pods, route, None, self._counters.history(history_endpoints(rollout, pods)))
         if not ramp.due or route is None:
             return _Counted(pods, route)
         proxies = self._proxies(rollout, settings)

@@ -15,7 +15,7 @@ from edgeramp.api.rollout import RolloutSpec
 from edgeramp.cli.simulation.fleet import Behaviour, Fleet, Json, Pod
 from edgeramp.decide.decision import Action, Apply, Decision, Delete, Patch
 from edgeramp.decide.rollout import plan_rollout, revision_of
-from edgeramp.decide.seen import RolloutSeen, Scrape
+from edgeramp.decide.seen import Object, RolloutSeen, Scrape
 from edgeramp.render.route import chosen_of, mirror_of, split_of, weight_of
 from edgeramp.values import names
 from edgeramp.values.errors import Conflict, InvariantBroken
@@ -171,6 +171,7 @@ class World:
             route=copy.deepcopy(self.route),
             gateway=self.gateway,
             scrape=self._scrape(),
+            history=self._history(),
             admissions={self.rollout["spec"]["artifact"]: behaviour.admission},
             settings=SETTINGS,
         )
@@ -260,6 +261,13 @@ class World:
 
     def _behaviour(self, revision: str) -> Behaviour:
         return self.behaviours.get(self.name(revision), Behaviour())
+
+    def _history(self) -> tuple[Object, ...] | None:
+        """A minute of stable alone, read when a ramp has no plan yet."""
+        ramp = self.status.get("ramp")
+        if not ramp or ramp.get("abortedAt") is not None or self.weight_now() or self.status.get("plan"):
+            return None
+        return ({"requests": round(5 * self.rps), "errors": 0, "latency": ()},) * 12
 
     def _scrape(self) -> Scrape | None:
         status = self.status

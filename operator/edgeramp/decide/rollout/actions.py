@@ -136,8 +136,8 @@ def ordered(view: View, course: Course, wanted: Wanted) -> Course:
         return course
     at = step_text(view.spec.strategy.steps, ramp.step)
     now = view.weight(ramp.revision)
-    proven = wanted.grows and now > 0 and course.verdict is Verdict.PASS
-    evidence = f" {course.evidence}" if proven else ""
+    judged = wanted.grows and now > 0 and course.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
+    evidence = f" {course.evidence}" if judged else ""
     where = "" if course.first or ramp.skip_steps else f", step {at}"
     note = f"Weight {now} % to {wanted.weight} %{where}.{evidence}"
     return told(weighed(course, wanted.weight, view.now, note), "Normal", "WeightSet", note)

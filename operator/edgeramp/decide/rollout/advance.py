@@ -145,4 +145,5 @@ def promoted(view: View, course: Course) -> Course:
     course = recorded(view, course, outcome, message)
     course = retire(course, old, view.now, SCALE_DOWN_SECONDS)
     course = told(course, "Normal", outcome, message)
-    return replace(course, stable=course.candidate, candidate=None, ramp=None)
+    judged = ramp if ramp.evidence else None
+    return replace(course, stable=course.candidate, candidate=None, ramp=None, promoted_ramp=judged)

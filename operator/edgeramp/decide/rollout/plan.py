@@ -11,7 +11,7 @@ from edgeramp.decide.decision import Apply, Decision, Event, Patch
 from edgeramp.decide.rollout import report
 from edgeramp.decide.rollout.actions import actions, due_at, ordered, quiet_at, wanted_route
 from edgeramp.decide.rollout.advance import advance
-from edgeramp.decide.rollout.analysis import compares, judge
+from edgeramp.decide.rollout.analysis import compares, judge, planned
 from edgeramp.decide.rollout.choose import adopt, certify, choose
 from edgeramp.decide.rollout.course import Course, Hold, Stage, from_status, held, ramp_of, told
 from edgeramp.decide.rollout.steps import relocate
@@ -110,6 +110,7 @@ STAGES = (
     freeze,
     _admission,
     watch,
+    planned,
     judge,
     advance,
     _announced,
