@@ -6,6 +6,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from edgeramp.api.checks import Check, CheckRecord
 from edgeramp.api.common import (
     ApiPart,
     Cel,
@@ -14,6 +15,7 @@ from edgeramp.api.common import (
     Hostname,
     Labels,
     Message,
+    Name,
     Ratio,
     ResourceName,
     Resources,
@@ -176,13 +178,15 @@ class Step(ApiPart):
         | None
     ) = None
     """Percent of the requests that are copied to the candidate as well; nobody sees its answers. 0 ends it."""
+    check: Name | None = None
+    """Stay here until this check of `strategy.checks` has passed."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(
             "[has(self.setWeight), has(self.pause), has(self.setCandidateScale), has(self.setHeaderRoute),"
-            " has(self.setMirror)].filter(x, x).size() == 1",
-            "a step has exactly one of setWeight, pause, setCandidateScale, setHeaderRoute and setMirror; split it into"
-            " several steps",
+            " has(self.setMirror), has(self.check)].filter(x, x).size() == 1",
+            "a step has exactly one of setWeight, pause, setCandidateScale, setHeaderRoute, setMirror and check; split it"
+            " into several steps",
         ),
     )
 
@@ -282,6 +286,22 @@ class Strategy(ApiPart):
     """Weights and pauses in order; after the last the candidate always gets 100."""
     analysis: Analysis = Analysis()
     """When to go on and when to go back."""
+    checks: Annotated[list[Check], Field(max_length=8)] = Field(default_factory=list)
+    """Fixed thresholds besides, without a guarantee: in the background, or where a step names them."""
+
+    CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "!has(self.checks) || self.checks.all(a, self.checks.exists_one(b, a.name == b.name))",
+            "each check needs a name of its own",
+            ".checks",
+        ),
+        Cel(
+            "!has(self.steps) || self.steps.all(s, !has(s.check) || (has(self.checks) && self.checks.exists(c, c.name =="
+            " s.check && (!has(c.interval) || (has(c.count) && c.count > 0)))))",
+            "a step's check is the name of one of strategy.checks, which has a count if it has an interval",
+            ".steps",
+        ),
+    )
 
 
 class RollbackWindow(ApiPart):
@@ -398,6 +418,7 @@ class RampFacts(ApiPart):
     looks: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=256)] = Field(
         default_factory=list
     )
+    checks: Annotated[list[CheckRecord], Field(max_length=8)] = Field(default_factory=list)
 
 
 class Retiring(ApiPart):

@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeramp.api.rollout import ServedRevision
 from edgeramp.decide.decision import Action, Apply, Delete, Patch
-from edgeramp.decide.rollout import beside
+from edgeramp.decide.rollout import beside, checks
 from edgeramp.decide.rollout.advance import obstacle
 from edgeramp.decide.rollout.beside import Beside
 from edgeramp.decide.rollout.choose import GOOD, last_of
@@ -150,6 +150,7 @@ def actions(view: View, course: Course, wanted: Wanted) -> tuple[Action, ...]:
         *_finalizer(view),
         *(route if not wanted.grows else ()),
         *_servers(view, course),
+        *checks.jobs(view, course),
         *(route if wanted.grows else ()),
         *_cleanup(view, course),
         *_clear(view, course),
