@@ -72,6 +72,7 @@ EDGERAMP_STORE_PLAIN_HTTP: {{ .Values.store.plainHTTP | quote }}
 EDGERAMP_SIGNING_SECRET: {{ .Values.signing.secretName | quote }}
 EDGERAMP_PUBLIC_KEYS_DIR: /etc/edgeramp/public-keys
 EDGERAMP_GATEWAY_NAMESPACE: {{ .Values.gateway.namespace | quote }}
+EDGERAMP_CHECK_HOSTS: {{ join " " .Values.checks.hosts | quote }}
 EDGERAMP_GATEWAY_METRICS_PORT: {{ .Values.gateway.metricsPort | toString | quote }}
 EDGERAMP_JOB_DEADLINE_SECONDS: {{ .Values.jobs.deadlineSeconds | int | quote }}
 EDGERAMP_JOB_TTL_SECONDS: {{ .Values.jobs.ttlSeconds | int | quote }}

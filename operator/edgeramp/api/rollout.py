@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from edgeramp.api.bluegreen import PREVIEW_APART, BlueGreen
+from edgeramp.api.checks import Check, CheckRecord
 from edgeramp.api.common import (
     ApiPart,
     Cel,
@@ -15,6 +16,7 @@ from edgeramp.api.common import (
     Hostname,
     Labels,
     Message,
+    Name,
     Ratio,
     ResourceName,
     Resources,
@@ -177,13 +179,15 @@ class Step(ApiPart):
         | None
     ) = None
     """Percent of the requests that are copied to the candidate as well; nobody sees its answers. 0 ends it."""
+    check: Name | None = None
+    """Stay here until this check of `strategy.checks` has passed."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(
             "[has(self.setWeight), has(self.pause), has(self.setCandidateScale), has(self.setHeaderRoute),"
-            " has(self.setMirror)].filter(x, x).size() == 1",
-            "a step has exactly one of setWeight, pause, setCandidateScale, setHeaderRoute and setMirror; split it into"
-            " several steps",
+            " has(self.setMirror), has(self.check)].filter(x, x).size() == 1",
+            "a step has exactly one of setWeight, pause, setCandidateScale, setHeaderRoute, setMirror and check; split it"
+            " into several steps",
         ),
     )
 
@@ -283,8 +287,21 @@ class Strategy(ApiPart):
     """In place of steps: from 0 to 100 in one write, after a preview."""
     analysis: Analysis = Analysis()
     """When to go on and when to go back."""
+    checks: Annotated[list[Check], Field(max_length=8)] = Field(default_factory=list)
+    """Fixed thresholds besides, without a guarantee: in the background, or where a step names them."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
+        Cel(
+            "!has(self.checks) || self.checks.all(a, self.checks.exists_one(b, a.name == b.name))",
+            "each check needs a name of its own",
+            ".checks",
+        ),
+        Cel(
+            "!has(self.steps) || self.steps.all(s, !has(s.check) || (has(self.checks) && self.checks.exists(c, c.name =="
+            " s.check && (!has(c.interval) || (has(c.count) && c.count > 0)))))",
+            "a step's check is the name of one of strategy.checks, which has a count if it has an interval",
+            ".steps",
+        ),
         Cel(
             "!(has(self.steps) && has(self.blueGreen))",
             "a strategy has steps or blueGreen; remove one of them",
@@ -375,7 +392,8 @@ class RampFacts(ApiPart):
     raised by retry. `weight_ordered` is the weight last asked of the gateway, `weight_since` when the weight of this
     step was first read back; `granted` the highest weight that evidence or a person has allowed, `steps` the hash of the
     steps it was earned with. `waiting_since`: the candidate has too few ready replicas since then. `frozen_at`:
-    `spec.paused` since then. `evidence` is the state of the always-valid tests as JSON."""
+    `spec.paused` since then. `evidence` is the state of the always-valid tests as JSON; `looks` are the counts of each
+    scrape and `looks_from` the state before the first of them, for `edgeramp evidence`."""
 
     revision: Annotated[str, Field(max_length=16)]
     attempt: int = 1
@@ -403,6 +421,11 @@ class RampFacts(ApiPart):
     last_scrape_at: float | None = None
     error_since: float | None = None
     evidence: Annotated[str, Field(max_length=65536)] = ""
+    looks_from: Annotated[str, Field(max_length=65536)] = ""
+    looks: Annotated[list[Annotated[str, Field(max_length=4096)]], Field(max_length=256)] = Field(
+        default_factory=list
+    )
+    checks: Annotated[list[CheckRecord], Field(max_length=8)] = Field(default_factory=list)
 
 
 class Retiring(ApiPart):
@@ -456,6 +479,7 @@ class RolloutStatus(ApiPart):
     phase: Literal["Progressing", "Paused", "Healthy", "Degraded"] | None = None
     message: Message = ""
     next: Message = ""
+    plan: Message = ""
     stable: ServedRevision | None = None
     candidate: ServedRevision | None = None
     weight: int | None = None
@@ -466,6 +490,7 @@ class RolloutStatus(ApiPart):
     verdict: Verdict | None = None
     findings: Annotated[list[MetricFinding], Field(max_length=8)] = Field(default_factory=list)
     ramp: RampFacts | None = None
+    promoted_ramp: RampFacts | None = None
     route_ordered_at: float | None = None
     retiring: Annotated[list[Retiring], Field(max_length=20)] = Field(default_factory=list)
     weights: Annotated[list[StepRecord], Field(max_length=40)] = Field(default_factory=list)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edgeramp.decide.decision import Action, Apply, Create, Decision, Delete, Patch
-from edgeramp.decide.seen import Admission, Object, Scrape
+from edgeramp.decide.seen import Admission, Measurement, Object, Scrape
 from edgeramp.effects.cluster import Cluster
 from edgeramp.effects.kinds import CONFIGMAP, Ref, plural
 from edgeramp.effects.live import LiveCluster, configuration
@@ -58,6 +58,14 @@ class _NoCounters:
         return None
 
 
+class _NoChecks:
+    """Asks nobody: checks stand as they are recorded."""
+
+    def measure(self, *_: object) -> dict[str, Measurement]:
+        """Nothing is measured."""
+        return {}
+
+
 def main(argv: Sequence[str]) -> int:
     """Exit code 0; 1 when the object is not there or cannot be read."""
     parser = argparse.ArgumentParser(prog="edgeramp explain", description=__doc__)
@@ -91,7 +99,7 @@ def explain(cluster: Cluster, kind: str, namespace: str, name: str, system: str)
     if obj is None:
         return None
     settings = _settings(cluster, system)
-    observer = Observer(cluster, lambda: settings, _AsRecorded(obj), _NoCounters())
+    observer = Observer(cluster, lambda: settings, _AsRecorded(obj), _NoCounters(), checks=_NoChecks())
     seen = observer.observe(kind, namespace, name)
     if seen is None:
         return None
@@ -105,7 +113,7 @@ def described(kind: str, obj: Object, decision: Decision) -> list[str]:
     meta, status = obj["metadata"], decision.status.wire()
     lines = [f"{kind} {meta['namespace']}/{meta['name']}: {status.get('phase') or 'no phase yet'}"]
     lines += [f"  {status[key]}" for key in ("message",) if status.get(key)]
-    lines += [f"  next: {status['next']}" for _ in (1,) if status.get("next")]
+    lines += [f"  {key}: {status[key]}" for key in ("next", "plan") if status.get(key)]
     lines += to_do(status.get("conditions", []))
     lines += _findings(status)
     lines += ["", "conditions"]

@@ -7,6 +7,7 @@ import typer
 from edgeramp import __version__
 from edgeramp.cli import convert as convert_command
 from edgeramp.cli import crds as crds_command
+from edgeramp.cli import evidence as evidence_command
 from edgeramp.cli import explain as explain_command
 from edgeramp.cli import keygen as keygen_command
 from edgeramp.cli import simulate as simulate_command
@@ -42,6 +43,12 @@ def keygen(context: typer.Context) -> None:
 def explain(context: typer.Context) -> None:
     """Say what the operator would decide for an object now, and why."""
     raise typer.Exit(explain_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def evidence(context: typer.Context) -> None:
+    """Print the counts that a Rollout's status keeps, and make its decision again from them."""
+    raise typer.Exit(evidence_command.main(context.args))
 
 
 @app.command(context_settings=_PASS_ON)

@@ -19,6 +19,10 @@ from pydantic import ValidationError
 
 from edgeramp.api import EdgeModel, RolloutSpec
 from edgeramp.cli.simulation import Behaviour, World, artifact
+from edgeramp.decide.evidence import config_from_analysis, forecast
+from edgeramp.decide.evidence.forecast import table
+from edgeramp.decide.rollout.steps import weights_ahead
+from edgeramp.decide.rollout.strategy import steps_of
 from edgeramp.values.errors import SpecError
 from edgeramp.values.quantities import duration, seconds
 
@@ -37,7 +41,7 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"{args.file}: {error}\n")
         return 1
     world = play(spec, _candidate(args), args.rps, args.stable_errors, args.seed, limit)
-    sys.stdout.write("\n".join(told(world)) + "\n")
+    sys.stdout.write("\n".join([*planned(spec, args.rps), "", *told(world)]) + "\n")
     return 0 if outcome(world) in ("Promoted", "FastPromoted") else 3
 
 
@@ -56,6 +60,15 @@ def play(
     world.set_artifact("B")
     world.run(limit, until=lambda: outcome(world) != "")
     return world.run(35)
+
+
+def planned(spec: Json, rps: float) -> list[str]:
+    """What would be found and when, as far as can be said before: for servers that do not batch, without a history."""
+    strategy = RolloutSpec.model_validate(spec).strategy
+    if not strategy.analysis.enabled:
+        return ["plan: analysis is not enabled, steps go on by time alone"]
+    config = config_from_analysis(strategy.analysis, weights_ahead(steps_of(strategy)), batch_limit=1)
+    return list(table(forecast(config, rps)))
 
 
 def outcome(world: World) -> str:

@@ -71,10 +71,20 @@ class Scrape:
 
 
 @dataclass(frozen=True)
+class Measurement:
+    """What a check was answered: the result as JSON types, or the `problem` that there was in asking."""
+
+    at: float
+    value: Any = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
 class RolloutSeen:
     """`deployments`, `services`, `pods` carry the rollout's label; `route` is the HTTPRoute of that name in the namespace,
     whoever owns it, `preview` the one of blue-green's preview; `rival` names another Rollout that claims the same host
-    name and path; `history` is stable's ring of 5-second counts (read once, when a ramp starts); `admissions` by artifact."""
+    name and path; `history` is stable's ring of 5-second counts (read once, when a ramp starts); `admissions` by artifact
+    reference; `measurements` by check, of those that were due; `jobs` and `check_pods` are those of its checks."""
 
     now: float
     rollout: Object
@@ -89,4 +99,7 @@ class RolloutSeen:
     scrape: Scrape | None = None
     history: tuple[Object, ...] | None = None
     admissions: Mapping[str, Admission] = field(default_factory=dict)
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    jobs: tuple[Object, ...] = ()
+    check_pods: tuple[Object, ...] = ()
     settings: Settings = field(default_factory=Settings)

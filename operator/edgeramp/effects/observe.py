@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from edgeramp.decide.seen import Admission, EdgeModelSeen, Object, RolloutSeen, RunSeen, Scrape
+from pydantic import ValidationError
+
+from edgeramp.api.checks import Check
+from edgeramp.api.rollout import Rollout
+from edgeramp.decide.rollout.checks import due
+from edgeramp.decide.seen import Admission, EdgeModelSeen, Measurement, Object, RolloutSeen, RunSeen, Scrape
 from edgeramp.effects.admission import AGAIN_AFTER, AWAY_AGAIN_AFTER
+from edgeramp.effects.checks import Checker
 from edgeramp.effects.cluster import Cluster, Labels
 from edgeramp.effects.kinds import (
     CONFIGMAP,
@@ -29,6 +35,7 @@ from edgeramp.effects.kinds import (
 from edgeramp.effects.ramp_view import history_endpoints, ramp_in, scrape_order
 from edgeramp.effects.scrape import Order, Scraper
 from edgeramp.effects.shelf import Shelf
+from edgeramp.render.check import LABEL_CHECK_OF
 from edgeramp.render.route import preview_name
 from edgeramp.values.errors import Forbidden
 from edgeramp.values.names import (
@@ -62,6 +69,14 @@ class Counters(Protocol):
     def history(self, servers: Any) -> tuple[Object, ...] | None: ...
 
 
+class Checks(Protocol):
+    """Asks for the results of checks."""
+
+    def measure(
+        self, checks: Sequence[Check], namespace: str, hosts: Sequence[str], clock: Callable[[], float]
+    ) -> dict[str, Measurement]: ...
+
+
 @dataclass(frozen=True)
 class Observed:
     """The object as served and the Seen of its kind. `again`: look again after so many seconds, whatever is decided,
@@ -82,6 +97,13 @@ class _Counted:
     history: tuple[Object, ...] | None = None
 
 
+@dataclass(frozen=True)
+class _Checked:
+    measurements: Mapping[str, Measurement] = field(default_factory=dict)
+    jobs: tuple[Object, ...] = ()
+    pods: tuple[Object, ...] = ()
+
+
 class Observer:
     """`observe` gives the object as served and the Seen of its kind. ClusterError when the API server does not answer."""
 
@@ -93,11 +115,13 @@ class Observer:
         counters: Counters | None = None,
         clock: Callable[[], float] = time.time,
         shelf: Shelf | None = None,
+        checks: Checks | None = None,
     ) -> None:
         self._cluster, self._settings, self._clock = cluster, settings, clock
         self._shelf = shelf or Shelf(seconds=0.0)
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         self._admissions, self._counters = admissions, counters or Scraper()
+        self._checks = checks or Checker(cluster)
 
     def observe(self, kind: str, namespace: str, name: str) -> Observed | None:
         """The object and what its plan wants to see; None when the object is gone."""
@@ -163,7 +187,7 @@ class Observer:
         if rollout is None:
             return None
         settings, mine = self._settings(), {LABEL_ROLLOUT: label_value(name)}
-        counted, preview, deployments, services, gateway, rivals, nodes, admissions = self._together(
+        counted, preview, deployments, services, gateway, rivals, nodes, admissions, checked = self._together(
             lambda: self._counted(rollout, settings),
             lambda: self._cluster.get(Ref(*HTTPROUTE, namespace, preview_name(name))),
             lambda: self._cluster.list(DEPLOYMENT, namespace, mine),
@@ -172,6 +196,7 @@ class Observer:
             lambda: self._shelf.get(ROLLOUT, lambda: self._cluster.list(ROLLOUT)),
             self._nodes,
             lambda: self._admitted(rollout, settings),
+            lambda: self._checked(rollout, settings),
         )
         return RolloutSeen(
             now=self._clock(),
@@ -187,8 +212,27 @@ class Observer:
             scrape=counted.scrape,
             history=counted.history,
             admissions=admissions,
+            measurements=checked.measurements,
+            jobs=checked.jobs,
+            check_pods=checked.pods,
             settings=settings,
         )
+
+    def _checked(self, rollout: Object, settings: Settings) -> _Checked:
+        """What its checks answer that are due, and their Jobs where it has such checks."""
+        if not (rollout["spec"].get("strategy") or {}).get("checks"):
+            return _Checked()
+        try:
+            found = Rollout.model_validate(rollout)
+        except ValidationError:  # the plan says so
+            return _Checked()
+        namespace, ramp = rollout["metadata"]["namespace"], found.status.ramp
+        asked = due(found.spec, ramp, self._clock()) if ramp is not None else ()
+        measured = self._checks.measure(asked, namespace, settings.check_hosts, self._clock) if asked else {}
+        if not any(check.job for check in found.spec.strategy.checks):
+            return _Checked(measured)
+        mine = {LABEL_CHECK_OF: label_value(rollout["metadata"]["name"])}
+        return _Checked(measured, *self._jobs_and_pods(namespace, mine))
 
     def _together(self, *reads: Callable[[], Any]) -> list[Any]:
         """All reads at the same time: most of a look is waiting for answers. The first error is raised."""
@@ -208,6 +252,8 @@ class Observer:
         pods = self._cluster.list(POD, namespace, {LABEL_ROLLOUT: label_value(name)})
         route = self._cluster.get(Ref(*HTTPROUTE, namespace, name))
         ramp = ramp_in(rollout, route, self._clock())
+        if ramp.unplanned:
+            return _Counted(pods, route, None, self._counters.history(history_endpoints(rollout, pods)))
         if not ramp.due or route is None:
             return _Counted(pods, route)
         proxies = self._proxies(rollout, settings)

@@ -19,11 +19,13 @@ _INTERVAL = "5s"
 @dataclass(frozen=True)
 class Ramp:
     """`due`: look at the counters now. `first`: there is no evidence yet. `source_open`: it has not been settled yet
-    whether errors are counted at the gateway or in the pods."""
+    whether errors are counted at the gateway or in the pods. `unplanned`: nothing moves yet and nobody has said what would
+    be found when, for which stable's history is read."""
 
     due: bool = False
     first: bool = False
     source_open: bool = False
+    unplanned: bool = False
 
 
 def ramp_in(rollout: Object, route: Object | None, now: float) -> Ramp:
@@ -34,8 +36,11 @@ def ramp_in(rollout: Object, route: Object | None, now: float) -> Ramp:
     analysis = (rollout["spec"].get("strategy") or {}).get("analysis") or {}
     weight = candidate_weight(route)
     judged = facts and status.get("candidate") and status.get("stable") and facts.get("abortedAt") is None
-    if not judged or weight is None or not analysis.get("enabled", True):
+    if not judged or not analysis.get("enabled", True):
         return Ramp()
+    if weight is None:
+        stepwise = not facts.get("skipSteps") and not facts.get("promotedFull")
+        return Ramp(unplanned=stepwise and not status.get("plan"))
     last = facts.get("lastScrapeAt")
     interval = seconds(analysis.get("scrapeInterval", _INTERVAL))
     due = last is None or now - last >= EARLY * interval or weight != status.get("weight")

@@ -9,6 +9,7 @@ EDGERAMP_SIGNING_SECRET       name of the Secret with key.pem in the namespaces 
 EDGERAMP_PUBLIC_KEYS_DIR      folder with the accepted public keys (*.pem, *.pub), read again when it changes
 EDGERAMP_GATEWAY_NAMESPACE    where the gateway's proxies run (envoy-gateway-system)
 EDGERAMP_GATEWAY_METRICS_PORT of the proxies (19001)
+EDGERAMP_CHECK_HOSTS          hosts that checks may ask, separated by spaces: host, host:port, *.suffix (none)
 EDGERAMP_JOB_DEADLINE_SECONDS, EDGERAMP_JOB_TTL_SECONDS, EDGERAMP_JOB_MEMORY, EDGERAMP_MAX_ATTEMPTS
 EDGERAMP_PORT                 of /metrics, /healthz and /readyz (8080)
 EDGERAMP_WORKERS              threads that look at objects (8)
@@ -70,6 +71,7 @@ def read(environment: Mapping[str, str]) -> Process:
     plain = _one_of(environment, "EDGERAMP_STORE_PLAIN_HTTP", ("", "true", "false"))
     if plain:
         values["store_plain_http"] = plain == "true"
+    values["check_hosts"] = tuple((environment.get("EDGERAMP_CHECK_HOSTS") or "").split())
     values["images"] = _images(environment.get("EDGERAMP_IMAGES") or "{}")
     folder = environment.get("EDGERAMP_PUBLIC_KEYS_DIR")
     return Process(

@@ -38,9 +38,9 @@ def _named_by_labels(labels: Mapping[str, str], namespace: str) -> set[Key]:
     return set()
 
 
-_SAID = ("message", "next", "findings", "progress")
+_SAID = ("message", "next", "plan", "findings", "progress")
 """Of a status: words for people, which no decision reads."""
-_COUNTED = ("evidence", "lastScrapeAt")
+_COUNTED = ("evidence", "lastScrapeAt", "looks", "looksFrom")
 """Of a ramp: what every scrape changes. What follows from it changes other fields, or comes with the next look."""
 
 

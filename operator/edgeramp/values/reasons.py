@@ -178,8 +178,12 @@ _ROLLOUT = {
     "AwaitingEvidence": Reason("The data do not decide yet.", _BY_ITSELF),
     "StepMinimum": Reason("Proven, but the least time at a weight is not over.", _BY_ITSELF),
     "HoldingAtFull": Reason("At 100 %; stable still stands by.", _BY_ITSELF),
+    "CheckRunning": Reason("A check of `strategy.checks` has not passed yet.", _BY_ITSELF),
+    "CheckFailed": Reason(
+        "A check with a fixed threshold failed; the message has its measurements.", "Another artifact, or `retry`."
+    ),
     "EvidenceUnavailable": Reason(
-        "The replicas' counters cannot be read.", "Check the pods' metrics port and policies."
+        "The replicas' counters, or what a check asks, cannot be read.", "Check the pods' metrics port and policies."
     ),
     "CollectingEvidence": Reason("Requests are being counted.", _BY_ITSELF),
     "NoData": Reason("No requests were counted yet.", "Send traffic, or wait for it."),

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 class Settings:
     """`images` maps a role's image name (courier, onnxruntime, openvino, server-onnxruntime, server-openvino) to its
     reference. `signing_secret` lives in the namespace of the Jobs and holds key.pem (ECDSA P-256), `public_keys` are
-    the PEM public keys whose signatures are accepted."""
+    the PEM public keys whose signatures are accepted. `check_hosts` are those that checks may ask: `host`, `host:port`
+    or `*.suffix`."""
 
     operator_namespace: str = "edgeramp-system"
     images: Mapping[str, str] = field(default_factory=dict)
@@ -21,6 +22,7 @@ class Settings:
     public_keys: tuple[str, ...] = ()
     gateway_namespace: str = "envoy-gateway-system"
     gateway_metrics_port: int = 19001
+    check_hosts: tuple[str, ...] = ()
     job_deadline_seconds: int = 900
     job_ttl_seconds: int = 86400
     max_attempts: int = 2

@@ -31,6 +31,10 @@ FULL: dict[str, Any] = {
     "priorityClass": {"create": True},
     "podDisruptionBudget": {"enabled": True},
     "networkPolicies": {"enabled": True, "namespaces": ["default", "team-a"]},
+    "checks": {
+        "hosts": ["prometheus.monitoring:9090"],
+        "secrets": [{"namespace": "team-a", "name": "token"}],
+    },
     "crds": {"install": False},
 }
 
@@ -120,6 +124,15 @@ def test_every_pod_is_restricted(helm: Path) -> None:
             assert security["capabilities"] == {"drop": ["ALL"]}
             assert container["resources"]["limits"]["memory"]
             assert {"readinessProbe", "livenessProbe"} <= set(container)
+
+
+def test_a_secret_of_checks_is_readable_by_name_in_its_namespace_only(helm: Path) -> None:
+    roles = [o for o in objects(helm, FULL) if o["kind"] in ("Role", "ClusterRole")]
+    (found,) = [o for o in roles if any("secrets" in r["resources"] for r in o["rules"])]
+    assert (found["kind"], found["metadata"]["namespace"]) == ("Role", "team-a")
+    assert found["rules"] == [
+        {"apiGroups": [""], "resources": ["secrets"], "resourceNames": ["token"], "verbs": ["get"]}
+    ]
 
 
 def test_no_role_has_a_wildcard_or_reads_secrets(helm: Path) -> None:

@@ -34,6 +34,20 @@ def test_it_tells_how_the_candidate_ends(
     assert end in said and "Ramp to revision B began" in said
 
 
+def test_it_says_beforehand_what_would_be_found_and_when(
+    manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    simulate.main([str(manifest), "--rps", "10", "--limit", "1s"])
+    first, step, found, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith("plan at 10 requests/s") and step.startswith("   25 % to 100 %: about ")
+    assert "an outage is seen in about" in found
+
+
+def test_steps_without_analysis_have_no_plan() -> None:
+    spec = spec_of("C", strategy={"steps": [{"setWeight": 25}], "analysis": {"enabled": False}})
+    assert simulate.planned(spec, 50) == ["plan: analysis is not enabled, steps go on by time alone"]
+
+
 def test_an_edgemodel_is_played_with_its_own_strategy() -> None:
     spec = simulate.rollout_spec(EXAMPLE.read_text())
     model = next(d for d in yaml.safe_load_all(EXAMPLE.read_text()) if d["kind"] == "EdgeModel")

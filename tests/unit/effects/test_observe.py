@@ -137,6 +137,14 @@ def test_the_first_look_at_a_ramp_reads_counters_and_history() -> None:
     }  # fmt: skip
 
 
+def test_before_traffic_moves_only_the_history_is_read() -> None:
+    cluster, meters = MemoryCluster(), Meters()
+    _ramping(cluster)
+    cluster.delete(Ref("gateway.networking.k8s.io/v1", "HTTPRoute", "default", "r"))
+    seen = _rollout_seen(_observer(cluster, meters))
+    assert (seen.scrape, seen.history, meters.orders) == (None, ({"requests": 1},), [])
+
+
 def test_a_look_before_its_time_reads_no_counters() -> None:
     cluster, meters = MemoryCluster(), Meters()
     _ramping(cluster, lastScrapeAt=499.0, evidence="{}")

@@ -58,7 +58,18 @@ def test_the_first_look_asks_for_the_history_and_leaves_the_source_open() -> Non
 def test_nothing_is_read_while_nothing_is_compared(
     what: str, made: dict[str, Any], route: dict[str, Any] | None
 ) -> None:
-    assert ramp_in(made, route, 1e9) == Ramp(), what
+    assert ramp_in(made, route, 1e9) in (Ramp(), Ramp(unplanned=True)), what
+
+
+@pytest.mark.parametrize(("facts", "status", "unplanned"), [
+    ({}, {}, True), ({}, {"plan": "At 5 % …"}, False), ({"skipSteps": True}, {}, False), ({"promotedFull": True}, {}, False),
+])  # fmt: skip
+def test_before_traffic_moves_stables_history_is_read_once(
+    facts: dict[str, Any], status: dict[str, Any], unplanned: bool
+) -> None:
+    made = _ramping(**facts)
+    made["status"] |= status
+    assert ramp_in(made, _route(("s", 100)), 1e9) == Ramp(unplanned=unplanned)
 
 
 def test_the_weight_is_read_from_the_route() -> None:

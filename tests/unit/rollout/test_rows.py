@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -165,3 +166,42 @@ def test_a_weight_that_is_on_its_way_is_looked_at_again_without_a_watch() -> Non
     world = ramping()
     world.annotate("promote")
     assert (plan_rollout(world.observe()).requeue_after or 99) <= 5
+
+
+def test_status_says_beforehand_what_will_be_found_and_when() -> None:
+    world = healthy(spec_of("A"), behaviours={"B": Behaviour(ready_after=20)}, rps=10.0)
+    world.set_artifact("B")
+    world.run(5)
+    assert world.weight("B") == 0
+    plan = world.status["plan"]
+    assert plan.startswith("At 5 % of 10 requests/s an outage is seen in about 10s")
+    assert re.search(r"By step: 5 % 2\dm\d\ds, ", plan) and "write setMirror: 100 and a pause first" in plan
+
+
+def test_the_plan_ends_with_its_ramp() -> None:
+    world = healthy(spec_of("A", strategy=QUICK))
+    world.set_artifact("B")
+    world.run(600)
+    assert world.phase == "Healthy" and not world.status["plan"]
+
+
+@pytest.mark.parametrize(("candidate", "analysis", "says"), [
+    (Behaviour(), WIDE, r"^25 % to 50 %: candidate adds less than 4 pp errors, is not slower \(P 0\.\d\d, needs < 0\.7\), after"
+                        r" [\d,]+ candidate requests in \d+s\.$"),
+    (Behaviour(errors=0.3), WIDE, r"^Rolled back: candidate error rate is .* after [\d,]+ candidate requests in \d+s; tolerated"
+                                  r" is 1\.1x .* at most 1 of [\d,]+ rollouts \(phi 1\.25 assumed, batch limit 1\)\.$"),
+    (Behaviour(), {**WIDE, "errors": {"userBudget": "0.000001"}, "maxDuration": "60s", "onInconclusive": "Promote"},
+     r"^Undecided at 25 % after 1m00s and [\d,]+ candidate requests at this weight: .* errors \(\d+ % of the evidence\)\.$"),
+])  # fmt: skip
+def test_every_order_of_a_weight_says_why_with_numbers(
+    candidate: Behaviour, analysis: dict[str, Any], says: str
+) -> None:
+    world = healthy(spec_of("A", strategy=QUICK | {"analysis": analysis}), behaviours={"B": candidate})
+    world.set_artifact("B")
+    world.run(300)
+    told = [
+        re.sub(r"^Weight 25 % to 50 %, step 2/3\. ", "", order["message"])
+        for order in world.status["weights"]
+    ]
+    assert any(re.match(says, note) for note in told), "\n".join(told)
+    assert "WeightSet" in world.events

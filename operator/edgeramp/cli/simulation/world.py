@@ -11,11 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from edgeramp.api.rollout import RolloutSpec
+from edgeramp.api.rollout import RolloutSpec, RolloutStatus
 from edgeramp.cli.simulation.fleet import Behaviour, Fleet, Json, Pod
-from edgeramp.decide.decision import Action, Apply, Decision, Delete, Patch
+from edgeramp.decide.decision import Action, Apply, Create, Decision, Delete, Patch
 from edgeramp.decide.rollout import plan_rollout, revision_of
-from edgeramp.decide.seen import RolloutSeen, Scrape
+from edgeramp.decide.rollout.checks import due
+from edgeramp.decide.seen import Measurement, Object, RolloutSeen, Scrape
 from edgeramp.render.route import chosen_of, mirror_of, split_of, weight_of
 from edgeramp.values import names
 from edgeramp.values.errors import Conflict, InvariantBroken
@@ -46,6 +47,7 @@ class World:
     gateway: Json | None = field(default_factory=lambda: {"metadata": {"name": "edge"}})
     metrics_up: bool = True
     proxies_up: bool = True
+    results: dict[str, Callable[[float], Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.version = 1
@@ -176,9 +178,36 @@ class World:
             preview=copy.deepcopy(self.preview),
             gateway=self.gateway,
             scrape=self._scrape(),
+            history=self._history(),
             admissions={self.rollout["spec"]["artifact"]: behaviour.admission},
+            measurements=self._measurements(),
+            jobs=self._of_kind("Job"),
+            check_pods=self._of_kind("Pod"),
             settings=SETTINGS,
         )
+
+    def _measurements(self) -> dict[str, Measurement]:
+        """What the checks that are due are answered: by `results`, where a string is a problem."""
+        try:
+            spec, status = (
+                RolloutSpec.model_validate(self.rollout["spec"]),
+                RolloutStatus.model_validate(self.status),
+            )
+        except ValidationError:
+            return {}
+        if status.ramp is None:
+            return {}
+        found = {
+            c.name: self.results[c.name](self.now)
+            for c in due(spec, status.ramp, self.now)
+            if c.name in self.results
+        }
+        return {
+            name: Measurement(self.now, problem=value)
+            if isinstance(value, str)
+            else Measurement(self.now, value)
+            for name, value in found.items()
+        }
 
     def _of_kind(self, kind: str) -> tuple[Json, ...]:
         return tuple(copy.deepcopy(o) for (k, _), o in sorted(self.objects.items()) if k == kind)
@@ -266,6 +295,13 @@ class World:
     def _behaviour(self, revision: str) -> Behaviour:
         return self.behaviours.get(self.name(revision), Behaviour())
 
+    def _history(self) -> tuple[Object, ...] | None:
+        """A minute of stable alone, read when a ramp has no plan yet."""
+        ramp = self.status.get("ramp")
+        if not ramp or ramp.get("abortedAt") is not None or self.weight_now() or self.status.get("plan"):
+            return None
+        return ({"requests": round(5 * self.rps), "errors": 0, "latency": ()},) * 12
+
     def _scrape(self) -> Scrape | None:
         status = self.status
         ramp = status.get("ramp")
@@ -290,6 +326,8 @@ class World:
         match action:
             case Apply(manifest):
                 return self._server_side_apply(copy.deepcopy(dict(manifest)))
+            case Create(manifest):
+                return self._create(copy.deepcopy(dict(manifest)))
             case Delete(_, kind, _, name, _):
                 if self.objects.pop((kind, name), None) is not None:
                     self.version += 1
@@ -299,6 +337,15 @@ class World:
                 return self._merge_patch(body)
             case _:
                 raise InvariantBroken(f"a Rollout never asks for {action}")
+
+    def _create(self, manifest: Json) -> str:
+        key = (manifest["kind"], manifest["metadata"]["name"])
+        if key in self.objects:
+            return ""
+        manifest["metadata"]["creationTimestamp"] = timestamp(self.now)
+        self.objects[key] = manifest
+        self._touch(manifest)
+        return f"create {key[0]}"
 
     def _server_side_apply(self, manifest: Json) -> str:
         key = (manifest["kind"], manifest["metadata"]["name"])

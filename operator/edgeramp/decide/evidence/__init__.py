@@ -21,6 +21,7 @@ from edgeramp.decide.evidence.blocks import (
     Block,
     HistoryRow,
     LatencySeries,
+    Look,
     RequestSeries,
     Scrape,
     Track,
@@ -35,12 +36,14 @@ from edgeramp.decide.evidence.config import (
     LatencyMetric,
 )
 from edgeramp.decide.evidence.counters import increments
+from edgeramp.decide.evidence.forecast import forecast, traffic
 from edgeramp.decide.evidence.from_api import config_from_analysis
 from edgeramp.decide.evidence.judgement import EvidenceReason, Judgement, MetricFinding
 from edgeramp.decide.evidence.judging import judge
+from edgeramp.decide.evidence.ledger import Ledger
 from edgeramp.decide.evidence.planning import plan
 from edgeramp.decide.evidence.state import Counters, EvidenceState
-from edgeramp.decide.evidence.stepping import initial_state, observe, step
+from edgeramp.decide.evidence.stepping import follow, initial_state, looked, observe, step
 
 __all__ = [
     "Action",
@@ -55,18 +58,24 @@ __all__ = [
     "Judgement",
     "LatencyMetric",
     "LatencySeries",
+    "Ledger",
+    "Look",
     "MetricFinding",
     "RequestSeries",
     "Scrape",
     "Track",
     "TrackCounts",
     "config_from_analysis",
+    "follow",
+    "forecast",
     "from_json",
     "increments",
     "initial_state",
     "judge",
+    "looked",
     "observe",
     "plan",
     "step",
     "to_json",
+    "traffic",
 ]

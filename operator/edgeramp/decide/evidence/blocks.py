@@ -41,6 +41,16 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """One scrape as the evidence takes it: when, at which weight, and what both tracks counted since the scrape
+    before. No block: the first scrape of all, or the first one at another weight."""
+
+    at_s: float
+    weight: int
+    block: Block | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRow:
     """Stable's counts of 5 seconds before the rollout, from /edgeramp/history; oldest row first."""
 

@@ -124,9 +124,9 @@ def _latency(evidence: LatencyEvidence) -> dict[str, Any]:
     return {
         "phi": [[phi.phi, phi.source] for phi in phis],
         "running": [[r.pairs, r.squares, r.last_n, r.last] for r in evidence.running],
-        "reference": _run(evidence.reference),
-        "collecting": _run(evidence.collecting),
-        "held": [_run(buckets) for buckets in evidence.held],
+        "reference": run(evidence.reference),
+        "collecting": run(evidence.collecting),
+        "held": [run(buckets) for buckets in evidence.held],
         "cuts": [evidence.cut95, evidence.cut99],
         "block": [evidence.block_s, evidence.pending_s, evidence.squares, evidence.blocks],
         "wealth": [list(x) for x in (evidence.shift, evidence.ranks, evidence.p95, evidence.p99)],
@@ -150,9 +150,9 @@ def _read_latency(data: Mapping[str, Any], size: int) -> LatencyEvidence:
         phi_p95=phi_p95,
         phi_p99=phi_p99,
         running=(runs[0], runs[1], runs[2]),
-        reference=_read_run(data["reference"], size),
-        collecting=_read_run(data["collecting"], size),
-        held=(_read_run(data["held"][0], size), _read_run(data["held"][1], size)),
+        reference=read_run(data["reference"], size),
+        collecting=read_run(data["collecting"], size),
+        held=(read_run(data["held"][0], size), read_run(data["held"][1], size)),
         cut95=data["cuts"][0],
         cut99=data["cuts"][1],
         block_s=block_s,
@@ -183,7 +183,7 @@ def _counters(counters: Counters) -> dict[str, Any]:
         if left >= 0:
             out["requests"].append(row)
     for pod in counters.latency:
-        row = [pod.track, pod.source, pod.at_s, _run(pod.buckets)]
+        row = [pod.track, pod.source, pod.at_s, run(pod.buckets)]
         left -= _size(row)
         if left >= 0:
             out["latency"].append(row)
@@ -197,7 +197,8 @@ def _read_counters(config: EvidenceConfig, data: Mapping[str, Any]) -> Counters:
         fresh_s=data["times"][1],
         requests=tuple(LastRequests(*row) for row in data["requests"]),
         latency=tuple(
-            LastLatency(track, source, _read_run(run, size), at) for track, source, at, run in data["latency"]
+            LastLatency(track, source, read_run(numbers, size), at)
+            for track, source, at, numbers in data["latency"]
         ),
     )
 
@@ -218,7 +219,7 @@ def _difference(part: Difference) -> list[float]:
     return [part.candidate, part.stable, part.weight, part.weighted]
 
 
-def _run(buckets: Buckets) -> list[int]:
+def run(buckets: Buckets) -> list[int]:
     """[] for no histogram, else the index of the first bucket that is not empty and the counts from there on."""
     if not buckets:
         return []
@@ -226,10 +227,11 @@ def _run(buckets: Buckets) -> list[int]:
     return [full[0], *buckets[full[0] : full[-1] + 1]] if full else [0]
 
 
-def _read_run(run: list[int], size: int) -> Buckets:
-    if not run:
+def read_run(numbers: list[int], size: int) -> Buckets:
+    """The inverse of `run`, for so many buckets. ValueError when they do not fit."""
+    if not numbers:
         return ()
-    first, counts = run[0], run[1:]
+    first, counts = numbers[0], numbers[1:]
     if first + len(counts) > size:
         raise ValueError("the evidence was taken with other latency buckets")
     return (*(0,) * first, *counts, *(0,) * (size - first - len(counts)))

@@ -77,10 +77,12 @@ def waiting(weight: int, findings: Iterable[MetricFinding], seconds: float, step
 
 def out_of_time(weight: int, findings: Iterable[MetricFinding], max_duration_s: float) -> str:
     """The sentence at the end of maxDuration."""
-    unproven = ", ".join(f"{f.name} ({_progress(f)})" for f in findings if f.verdict is not Verdict.PASS)
+    listed = tuple(findings)
+    unproven = ", ".join(f"{f.name} ({_progress(f)})" for f in listed if f.verdict is not Verdict.PASS)
+    requests = max((f.candidate_at_weight for f in listed), default=0)
     return (
-        f"Undecided at {weight} % after {duration(max_duration_s)}: neither a breach of the tolerance nor the"
-        f" promotion margin was proven; open: {unproven}."
+        f"Undecided at {weight} % after {duration(max_duration_s)} and {requests:,} candidate requests at this weight:"
+        f" neither a breach of the tolerance nor the promotion margin was proven; open: {unproven}."
     )
 
 

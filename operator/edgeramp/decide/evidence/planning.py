@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from statistics import NormalDist
 
@@ -74,10 +74,16 @@ def promotion_requests(metric: ErrorsMetric, target: int, stable: float) -> floa
 
 def ramp_seconds(config: EvidenceConfig, requests_per_s: float, history: Sequence[HistoryRow] = ()) -> float:
     """How long a healthy ramp through the config's weights takes, pauses left out."""
-    steps = [*[weight for weight in config.weights if weight < 100], 100]
-    stable = errors.expected_rate((sum(row.requests for row in history), sum(row.bad for row in history)))
-    earned = seconds = 0.0
-    for weight, target in pairwise(steps):
+    return sum(seconds for _, _, seconds in step_seconds(config, requests_per_s, history))
+
+
+def step_seconds(
+    config: EvidenceConfig, requests_per_s: float, history: Sequence[HistoryRow] = ()
+) -> Iterator[tuple[int, int, float]]:
+    """Each weight of a healthy ramp, the one after it, and how long proving it takes."""
+    stable = stable_rate(history)
+    earned = 0.0
+    for weight, target in pairwise([*[w for w in config.weights if w < 100], 100]):
         per_s = requests_per_s * weight / 100.0
         waits = [config.step_s]
         for metric in config.metrics:
@@ -89,8 +95,13 @@ def ramp_seconds(config: EvidenceConfig, requests_per_s: float, history: Sequenc
                 waits.append(_rank_proof(config, metric, phi, (100.0 - weight) / weight) / per_s)
         every = config.scrape_interval_s
         wait = math.ceil(max(waits) / every) * every
-        earned, seconds = earned + wait * per_s, seconds + wait
-    return seconds
+        earned += wait * per_s
+        yield weight, target, wait
+
+
+def stable_rate(history: Sequence[HistoryRow]) -> float:
+    """The share of stable's requests that is expected to fail."""
+    return errors.expected_rate((sum(row.requests for row in history), sum(row.bad for row in history)))
 
 
 def _rank_proof(config: EvidenceConfig, metric: LatencyMetric, phi: float, odds: float) -> float:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from edgeramp.decide.evidence import errors, latency, wealth
-from edgeramp.decide.evidence.blocks import Block, HistoryRow, Scrape
+from edgeramp.decide.evidence.blocks import Block, HistoryRow, Look, Scrape
 from edgeramp.decide.evidence.config import ErrorsMetric, EvidenceConfig, LatencyMetric, Metric
 from edgeramp.decide.evidence.counters import increments
 from edgeramp.decide.evidence.state import (
+    Counters,
     ErrorsEvidence,
     EvidenceState,
     LatencyEvidence,
@@ -39,14 +40,29 @@ def initial_state(
 
 
 def observe(config: EvidenceConfig, state: EvidenceState, scrape: Scrape, weight: int) -> EvidenceState:
-    """The state after one scrape: `increments`, then `step` unless the weight changed since the last scrape."""
+    """The state after one scrape: `looked`, then `follow`."""
+    counters, look = looked(config, state, scrape, weight)
+    return replace(follow(config, state, look), counters=counters)
+
+
+def looked(
+    config: EvidenceConfig, state: EvidenceState, scrape: Scrape, weight: int
+) -> tuple[Counters, Look]:
+    """The last counters after this scrape, and what it adds to the evidence: the block since the scrape before,
+    unless the weight changed in between."""
     counters, block = increments(config, state.counters, scrape, weight)
     if weight != state.weight:
-        entered = _enter_weight(state, weight, scrape.at_s)
-        return replace(entered, now_s=scrape.at_s, counters=replace(counters, fresh_s=scrape.at_s))
-    if block is None:
-        return replace(state, now_s=scrape.at_s, counters=counters)
-    return replace(step(config, state, block), counters=counters)
+        return replace(counters, fresh_s=scrape.at_s), Look(scrape.at_s, weight)
+    return counters, Look(scrape.at_s, weight, block)
+
+
+def follow(config: EvidenceConfig, state: EvidenceState, look: Look) -> EvidenceState:
+    """The state after one look, whose last counters are left as they were."""
+    if look.weight != state.weight:
+        return replace(_enter_weight(state, look.weight, look.at_s), now_s=look.at_s)
+    if look.block is None:
+        return replace(state, now_s=look.at_s)
+    return step(config, state, look.block)
 
 
 def step(config: EvidenceConfig, state: EvidenceState, block: Block) -> EvidenceState:

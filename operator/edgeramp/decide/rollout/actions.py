@@ -11,7 +11,7 @@ from typing import Any
 
 from edgeramp.api.rollout import ServedRevision
 from edgeramp.decide.decision import Action, Apply, Delete, Patch
-from edgeramp.decide.rollout import beside, preview
+from edgeramp.decide.rollout import beside, checks, preview
 from edgeramp.decide.rollout.advance import obstacle
 from edgeramp.decide.rollout.beside import Beside
 from edgeramp.decide.rollout.choose import GOOD, last_of
@@ -139,8 +139,8 @@ def ordered(view: View, course: Course, wanted: Wanted) -> Course:
         return course
     at = step_text(view.steps, ramp.step)
     now = view.weight(ramp.revision)
-    proven = wanted.grows and now > 0 and course.verdict is Verdict.PASS
-    evidence = f" {course.evidence}" if proven else ""
+    judged = wanted.grows and now > 0 and course.verdict in (Verdict.PASS, Verdict.INCONCLUSIVE)
+    evidence = f" {course.evidence}" if judged else ""
     where = "" if course.first or ramp.skip_steps else f", step {at}"
     note = f"Weight {now} % to {wanted.weight} %{where}.{evidence}"
     return told(weighed(course, wanted.weight, view.now, note), "Normal", "WeightSet", note)
@@ -155,6 +155,7 @@ def actions(view: View, course: Course, wanted: Wanted) -> tuple[Action, ...]:
         *(route if not wanted.grows else ()),
         *_servers(view, course),
         *preview.grows(view, course),
+        *checks.jobs(view, course),
         *(route if wanted.grows else ()),
         *_cleanup(view, course),
         *_clear(view, course),

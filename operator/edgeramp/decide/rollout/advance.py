@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgeramp.api.rollout import Step
-from edgeramp.decide.rollout import beside
+from edgeramp.decide.rollout import beside, checks
 from edgeramp.decide.rollout.analysis import compares, gate
 from edgeramp.decide.rollout.course import (
     SCALE_DOWN_SECONDS,
@@ -86,6 +86,10 @@ def _leave(view: View, course: Course, steps: list[Step]) -> Course:
         pausing = _pausing(view, course, step)
         if pausing:
             return held(course, pausing)
+    grows = goal(view, course) < weight_at(steps, ramp_of(course).step + 1)
+    waits = checks.hold(view, course, grows)
+    if waits:
+        return held(course, waits)
     if _needs_proof(view, course, steps):
         stop = gate(view, course, next_weight(steps, ramp.step))
         if stop:
@@ -146,4 +150,5 @@ def promoted(view: View, course: Course) -> Course:
     swap = view.spec.strategy.blue_green
     course = retire(course, old, view.now, swap.scale_down_delay_seconds if swap else SCALE_DOWN_SECONDS)
     course = told(course, "Normal", outcome, message)
-    return replace(course, stable=course.candidate, candidate=None, ramp=None)
+    judged = checks.finished(ramp) if ramp.evidence or ramp.checks else None
+    return replace(course, stable=course.candidate, candidate=None, ramp=None, promoted_ramp=judged)

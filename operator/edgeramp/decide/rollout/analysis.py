@@ -8,11 +8,14 @@ from dataclasses import replace
 from math import inf
 from typing import Any, assert_never
 
-from edgeramp.api.rollout import MetricFinding, RampFacts
+from edgeramp.api.rollout import MetricFinding, RampFacts, Strategy
 from edgeramp.decide import evidence as ev
 from edgeramp.decide import seen as raw
-from edgeramp.decide.rollout.course import Course, Hold, abort, ramp_of, ramp_with
+from edgeramp.decide.evidence import ledger
+from edgeramp.decide.evidence.forecast import sentence
+from edgeramp.decide.rollout.course import Course, Hold, abort, because, ramp_of, ramp_with
 from edgeramp.decide.rollout.steps import clock, next_weight, weights_ahead
+from edgeramp.decide.rollout.strategy import steps_of
 from edgeramp.decide.rollout.view import View
 from edgeramp.values.quantities import duration, seconds, timestamp
 from edgeramp.values.verdict import Verdict
@@ -28,6 +31,19 @@ def compares(view: View, course: Course) -> bool:
     return enabled and course.active and not course.first and ramp is not None and not (
         ramp.skip_steps or ramp.promoted_full
     )  # fmt: skip
+
+
+def planned(view: View, course: Course) -> Course:
+    """The course with what would be found and when, as soon as stable's history was read: before any traffic moves,
+    with a batch limit of 1, and once more at the first look, when the candidate's batch limit is known."""
+    if view.seen.history is None or not compares(view, course):
+        return course
+    ramp, scrape = ramp_of(course), view.seen.scrape
+    limit = ramp.batch_limit or (scrape.batch_limit if scrape is not None else None) or 1
+    config = replace(_config(view, ramp), batch_limit=limit)
+    history = _history(view)
+    found = ev.forecast(config, ev.traffic(history), history)
+    return because(replace(course, plan=sentence(found)), f"planned from {len(history)} rows of history")
 
 
 def judge(view: View, course: Course) -> Course:
@@ -142,9 +158,13 @@ def _gathered(view: View, course: Course, weight: int) -> Course:
     course = ramp_with(course, **changes)
     ramp = ramp_of(course)
     config = _config(view, ramp)
-    state = _state(view, ramp) or ev.initial_state(config, _history(view))
-    state = ev.observe(config, state, converted(scrape, ramp), weight)
-    return ramp_with(course, evidence=json.dumps(ev.to_json(state), separators=(",", ":")))
+    have = _state(view, ramp)
+    state = have or ev.initial_state(config, _history(view))
+    counters, look = ev.looked(config, state, converted(scrape, ramp), weight)
+    kept = ledger.noted(config, ledger_of(ramp) if have else ledger.Ledger(), state, look)
+    state = replace(ev.follow(config, state, look), counters=counters)
+    evidence = json.dumps(ev.to_json(state), separators=(",", ":"))
+    return ramp_with(course, evidence=evidence, looks_from=kept.base, looks=list(kept.looks))
 
 
 def _due(view: View, ramp: RampFacts, at: float, weight: int) -> bool:
@@ -157,8 +177,18 @@ def _due(view: View, ramp: RampFacts, at: float, weight: int) -> bool:
     return since > 0 and (fresh or since >= seconds(view.spec.strategy.analysis.scrape_interval) / 2)
 
 
+def ledger_of(ramp: RampFacts) -> ledger.Ledger:
+    """The looks of a ramp, as recorded."""
+    return ledger.Ledger(ramp.looks_from, tuple(ramp.looks))
+
+
+def config_of(strategy: Strategy, ramp: RampFacts) -> ev.EvidenceConfig:
+    """What the tests of a ramp are asked to promise."""
+    return ev.config_from_analysis(strategy.analysis, weights_ahead(steps_of(strategy)), ramp.batch_limit)
+
+
 def _config(view: View, ramp: RampFacts) -> ev.EvidenceConfig:
-    return ev.config_from_analysis(view.spec.strategy.analysis, weights_ahead(view.steps), ramp.batch_limit)
+    return config_of(view.spec.strategy, ramp)
 
 
 def _state(view: View, ramp: RampFacts) -> ev.EvidenceState | None:
@@ -180,7 +210,7 @@ def _history(view: View) -> tuple[ev.HistoryRow, ...]:
 
 
 def converted(scrape: raw.Scrape, ramp: RampFacts) -> ev.Scrape:
-    """The scrape as the evidence package takes it; times count from the start of the ramp."""
+    """The scrape as the evidence package takes it; times count from the start of the ramp, in milliseconds at most."""
     requests: list[ev.RequestSeries] = []
     latency: list[ev.LatencySeries] = []
     for track in ev.Track:
@@ -190,12 +220,12 @@ def converted(scrape: raw.Scrape, ramp: RampFacts) -> ev.Scrape:
         for source, look in scrape.pods.get(track, {}).items():
             counts: Mapping[str, Any] = look
             born = counts.get("started")
-            born_s = float(born) - ramp.started_at if born else None
+            born_s = round(float(born) - ramp.started_at, 3) if born else None
             if ramp.request_source == "pods":
                 total, bad = int(counts.get("requests", 0)), int(counts.get("errors", 0))
                 requests.append(ev.RequestSeries(track, source, total, bad, born_s))
             latency.append(ev.LatencySeries(track, source, _cumulative(counts.get("buckets") or {}), born_s))
-    return ev.Scrape(scrape.at - ramp.started_at, tuple(requests), tuple(latency))
+    return ev.Scrape(round(scrape.at - ramp.started_at, 3), tuple(requests), tuple(latency))
 
 
 def _cumulative(buckets: Mapping[str, Any]) -> tuple[tuple[float, int], ...]:

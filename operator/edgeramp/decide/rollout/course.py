@@ -42,11 +42,14 @@ class Hold:
 
 @dataclass(frozen=True)
 class Course:
-    """`stable` serves; `candidate` and `ramp` belong together and stay after an abort, as the record of it."""
+    """`stable` serves; `candidate` and `ramp` belong together and stay after an abort, as the record of it;
+    `promoted_ramp` is the judged ramp that made stable what it is, until the next one begins."""
 
     stable: ServedRevision | None = None
     candidate: ServedRevision | None = None
     ramp: RampFacts | None = None
+    promoted_ramp: RampFacts | None = None
+    plan: str = ""
     route_ordered_at: float | None = None
     retiring: tuple[Retiring, ...] = ()
     history: tuple[HistoryEntry, ...] = ()
@@ -85,6 +88,8 @@ def from_status(status: RolloutStatus) -> Course:
         stable=status.stable,
         candidate=status.candidate,
         ramp=status.ramp,
+        promoted_ramp=status.promoted_ramp,
+        plan=status.plan if status.ramp is not None else "",
         route_ordered_at=status.route_ordered_at,
         retiring=tuple(status.retiring),
         history=tuple(status.history),
@@ -131,6 +136,8 @@ def begin(view: View, course: Course, skip_steps: bool) -> Course:
         course,
         candidate=wanted,
         ramp=ramp,
+        promoted_ramp=None,
+        plan="",
         retiring=tuple(r for r in course.retiring if r.revision != wanted.revision),
     )
 

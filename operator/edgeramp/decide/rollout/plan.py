@@ -11,7 +11,8 @@ from edgeramp.decide.decision import Apply, Decision, Event, Patch
 from edgeramp.decide.rollout import report
 from edgeramp.decide.rollout.actions import actions, due_at, ordered, quiet_at, wanted_route
 from edgeramp.decide.rollout.advance import advance
-from edgeramp.decide.rollout.analysis import compares, judge
+from edgeramp.decide.rollout.analysis import compares, judge, planned
+from edgeramp.decide.rollout.checks import judge_checks, next_looks
 from edgeramp.decide.rollout.choose import adopt, certify, choose
 from edgeramp.decide.rollout.course import Course, Hold, Stage, from_status, held, ramp_of, told
 from edgeramp.decide.rollout.steps import relocate
@@ -110,7 +111,9 @@ STAGES = (
     freeze,
     _admission,
     watch,
+    planned,
     judge,
+    judge_checks,
     advance,
     _announced,
 )
@@ -135,6 +138,7 @@ def _again(view: View, course: Course) -> float | None:
         times.append(course.deadline)
     if quiet_at(course) > view.now and _unfinished(view, course):
         times.append(quiet_at(course))
+    times += next_looks(view, course)
     for entry in course.retiring:
         due = due_at(course, entry.revision)
         servers = view.of(entry.revision)
