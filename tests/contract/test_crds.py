@@ -149,6 +149,12 @@ def test_a_rollout_is_scaled_through_the_scale_subresource(api: Api) -> None:
     patched = api.patch(manifest, "/scale", {"spec": {"replicas": 3}})
     assert patched.is_success, patched.text
     assert api.http.get(f"{api.url(manifest)}/scaled").json()["spec"]["replicas"] == 3
+    status = {"replicas": 4, "selector": "edgeramp.dev/rollout=scaled"}
+    assert api.patch(manifest, "/status", {"status": status}).is_success
+    scale = api.http.get(f"{api.url(manifest)}/scaled/scale").json()
+    assert (scale["spec"], scale["status"]) == ({"replicas": 3}, status), (
+        "what a HorizontalPodAutoscaler reads"
+    )
 
 
 def test_the_columns_of_kubectl_get_tell_the_story(api: Api) -> None:

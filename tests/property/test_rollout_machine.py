@@ -54,7 +54,10 @@ SWAPS = st.fixed_dictionaries(
         "scaleDownDelaySeconds": st.sampled_from([10, 90]),
     },
 )
-STRATEGIES = st.one_of(STEPS.map(lambda steps: {"steps": steps}), SWAPS.map(lambda swap: {"blueGreen": swap}))
+STRATEGIES = st.one_of(
+    st.builds(lambda steps, dynamic: {"steps": steps, "dynamicStableScale": dynamic}, STEPS, st.booleans()),
+    SWAPS.map(lambda swap: {"blueGreen": swap}),
+)
 VERBS = st.sampled_from(["promote", "promote-full", "abort", "retry"])
 QUICK = {
     "falsePromotion": "0.2", "errors": {"userBudget": "0.02"}, "latency": {"promoteSlower": "0.7"}, "stepMinimum": "10s",
@@ -68,6 +71,7 @@ class Watched(World):
         before = seen.rollout["metadata"]["resourceVersion"] == self.rollout["metadata"]["resourceVersion"]
         if before:
             self._never_up_without_reason(seen, decision)
+            self._enough_of_stable(seen, decision)
         super().apply(seen, decision)
 
     def _never_up_without_reason(self, seen: RolloutSeen, decision: Decision) -> None:
@@ -109,6 +113,25 @@ class Watched(World):
         if chosen is None:
             before = chosen_of(seen.route or {})
             assert before is None or not before.headers, "a place is left before it goes"
+
+    def _enough_of_stable(self, seen: RolloutSeen, decision: Decision) -> None:
+        """Stable is never asked to have fewer replicas than its share of the requests takes, before and after."""
+        status, asked = decision.status.wire(), seen.rollout["spec"]["replicas"]
+        stable, ramp = status.get("stable"), status.get("ramp")
+        if not stable or seen.route is None:
+            return
+        wanted = [
+            a.manifest
+            for a in decision.actions
+            if isinstance(a, Apply) and a.manifest["kind"] == "Deployment"
+        ]
+        mine = [d for d in wanted if d["metadata"]["name"] == f"{MINE}-{stable['revision']}"]
+        running = ramp is not None and ramp.get("abortedAt") is None
+        share = (
+            100 - weight_of(split_of(seen.route), f"{MINE}-{ramp['revision']}") if ramp and running else 100
+        )
+        for deployment in mine:
+            assert deployment["spec"]["replicas"] * 100 >= asked * share, "enough replicas for its requests"
 
     def _in_one_write(self, seen: RolloutSeen, new: Split) -> None:
         """Blue-green never shares requests out; what a ramp has shared out before may be written once more."""

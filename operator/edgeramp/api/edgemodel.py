@@ -89,8 +89,8 @@ class ModelRollout(ApiPart):
 
     route: Route
     """Where requests enter."""
-    replicas: Annotated[int, Field(ge=1, le=1000)] = 1
-    """Server pods per target."""
+    replicas: Annotated[int, Field(ge=1, le=1000)] | None = None
+    """Server pods per target. Left out: 1 at first, and then whatever an autoscaler writes into the Rollout's scale."""
     strategy: Strategy = Strategy()
     """How traffic moves to a new revision."""
     start: Literal["Direct", "Baseline"] = "Direct"

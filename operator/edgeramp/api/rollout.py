@@ -285,6 +285,9 @@ class Strategy(ApiPart):
     """Weights and pauses in order; after the last the candidate always gets 100. Left out: setWeight 5, 25, 50."""
     blue_green: BlueGreen | None = None
     """In place of steps: from 0 to 100 in one write, after a preview."""
+    dynamic_stable_scale: bool = False
+    """With steps: stable has only as many replicas as its share of the requests takes, and scales up before it gets more.
+    A rollback does not wait for that."""
     analysis: Analysis = Analysis()
     """When to go on and when to go back."""
     checks: Annotated[list[Check], Field(max_length=8)] = Field(default_factory=list)
@@ -305,6 +308,11 @@ class Strategy(ApiPart):
         Cel(
             "!(has(self.steps) && has(self.blueGreen))",
             "a strategy has steps or blueGreen; remove one of them",
+        ),
+        Cel(
+            "!(self.dynamicStableScale && has(self.blueGreen))",
+            "blueGreen keeps stable at full strength; remove dynamicStableScale",
+            ".dynamicStableScale",
         ),
     )
 

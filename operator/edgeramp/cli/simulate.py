@@ -118,7 +118,7 @@ def _of_model(model: EdgeModel, target: str | None) -> Json:
         "artifact": artifact("A"),
         "target": chosen.wire(),
         "server": {"framework": "onnxruntime", "precision": "int8", "modelName": "model"},
-        "replicas": rollout.replicas,
+        "replicas": rollout.replicas or 1,
         "route": rollout.route.wire(),
         "strategy": rollout.strategy.wire(),
         "progressDeadlineSeconds": rollout.progress_deadline_seconds,

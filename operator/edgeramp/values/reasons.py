@@ -177,6 +177,7 @@ _ROLLOUT = {
     "MirrorSet": Reason("Copies of requests now go to the candidate, or no longer."),
     "AwaitingEvidence": Reason("The data do not decide yet.", _BY_ITSELF),
     "StepMinimum": Reason("Proven, but the least time at a weight is not over.", _BY_ITSELF),
+    "StableScalingUp": Reason("A step takes requests back, and stable has too few replicas for them yet.", _BY_ITSELF),
     "HoldingAtFull": Reason("At 100 %; stable still stands by.", _BY_ITSELF),
     "CheckRunning": Reason("A check of `strategy.checks` has not passed yet.", _BY_ITSELF),
     "CheckFailed": Reason(

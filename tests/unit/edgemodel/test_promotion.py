@@ -59,6 +59,22 @@ def test_the_winner_goes_to_a_rollout_under_the_name_of_its_target() -> None:
     assert owner["kind"] == "EdgeModel"
 
 
+def test_without_replicas_the_scale_belongs_to_an_autoscaler() -> None:
+    made = played(rollout={"route": ROUTE})
+    assert "replicas" not in rollout(made)["spec"]
+    made.objects["Rollout", rollout(made)["metadata"]["name"]]["spec"]["replicas"] = 5
+    made.until_idle()
+    assert rollout(made)["spec"]["replicas"] == 5
+
+
+def test_preview_host_names_are_prefixed_by_the_target_too() -> None:
+    strategy = {"blueGreen": {"previewHostnames": ["preview.digits.example"]}}
+    made = played(rollout={"route": ROUTE, "strategy": strategy})
+    assert rollout(made)["spec"]["strategy"]["blueGreen"]["previewHostnames"] == [
+        "vnni.preview.digits.example"
+    ]
+
+
 def test_a_rollout_that_serves_the_winner_makes_the_model_ready() -> None:
     made = played(rollout={"route": ROUTE})
     assert line(made, "vnni").phase == "RollingOut"

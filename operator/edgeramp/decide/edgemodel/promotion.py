@@ -46,7 +46,8 @@ def promoted_step(ctx: Context, step: TargetStep, granted: Verbs, whole: str) ->
     approved = ctx.spec.promotion == "Automatic" or granted.granted(line.revision, whole)
     if not approved:
         return _with(step, _serving(_waiting(ctx, line), rollout, None))
-    spec = _spec(ctx, step, *_artifact(step, winner, rollout))
+    replicas = rollout.spec.replicas if rollout is not None else 1
+    spec = _spec(ctx, step, replicas, *_artifact(step, winner, rollout))
     line = line.model_copy(update={"rollout": name})
     same = rollout is not None and rollout.spec == spec
     actions = step.actions if same else (*step.actions, Apply(_manifest(ctx, step, name, spec)))
@@ -77,7 +78,7 @@ def _serves(rollout: Rollout, artifact: str) -> bool:
     return bool(stable and stable.artifact == artifact and ready and ready.status == "True" and current)
 
 
-def _spec(ctx: Context, step: TargetStep, winner: Winner, baseline: bool) -> RolloutSpec:
+def _spec(ctx: Context, step: TargetStep, replicas: int, winner: Winner, baseline: bool) -> RolloutSpec:
     wish = ctx.spec.rollout
     assert wish and winner.packaged
     target, swap = step.target.name, wish.strategy.blue_green
@@ -88,7 +89,7 @@ def _spec(ctx: Context, step: TargetStep, winner: Winner, baseline: bool) -> Rol
         artifact=winner.packaged.reference,
         target=step.target,
         server=ServerSpec(framework=winner.framework, precision=winner.precision, model_name=ctx.owner.name),
-        replicas=wish.replicas,
+        replicas=replicas if wish.replicas is None else wish.replicas,
         route=wish.route.model_copy(update={"hostnames": _prefixed(target, wish.route.hostnames)}),
         strategy=wish.strategy.model_copy(update={"blue_green": swap}),
         allow_uncertified=override,
@@ -102,6 +103,7 @@ def _prefixed(target: str, hostnames: list[str]) -> list[str]:
 
 
 def _manifest(ctx: Context, step: TargetStep, name: str, spec: RolloutSpec) -> dict[str, Any]:
+    scaled = ctx.spec.rollout is None or ctx.spec.rollout.replicas is None
     labels = {
         **ctx.labels,
         LABEL_TARGET: label_value(step.target.name),
@@ -117,7 +119,7 @@ def _manifest(ctx: Context, step: TargetStep, name: str, spec: RolloutSpec) -> d
             "labels": labels,
             "ownerReferences": [ctx.owner.reference()],
         },
-        "spec": spec.wire(),
+        "spec": {k: v for k, v in spec.wire().items() if k != "replicas" or not scaled},
     }
 
 

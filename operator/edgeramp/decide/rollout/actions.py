@@ -17,7 +17,7 @@ from edgeramp.decide.rollout.beside import Beside
 from edgeramp.decide.rollout.choose import GOOD, last_of
 from edgeramp.decide.rollout.course import Course, ramp_of, told, weighed
 from edgeramp.decide.rollout.drift import covers
-from edgeramp.decide.rollout.steps import goal, needed, step_text
+from edgeramp.decide.rollout.steps import goal, needed, stable_lacks, stable_needs, step_text
 from edgeramp.decide.rollout.view import View
 from edgeramp.decide.rollout.watch import is_available
 from edgeramp.render import route as routes
@@ -68,6 +68,8 @@ def _wanted_split(view: View, course: Course) -> Wanted:
     want = 0 if _refused(view) else goal(view, course)
     if want > now and not may_grow(view, course, want):
         want = now
+    if want < now and not _refused(view) and stable_lacks(view, course, want):
+        return Wanted(None, now)
     if (want == 0 or want < now) and not stable_ready(view, course):
         return Wanted(None, now)
     if want == 0:
@@ -207,10 +209,20 @@ def _servers(view: View, course: Course) -> tuple[Action, ...]:
     """Services and Deployments of what serves or is to serve."""
     found: list[Action] = []
     if course.stable is not None:
-        found += _one(view, course.stable, view.spec.replicas)
+        found += _one(view, course.stable, stable_replicas(view, course))
     if course.active and course.candidate is not None and admitted(view):
         found += _one(view, course.candidate, candidate_replicas(view, course))
     return tuple(found)
+
+
+def stable_replicas(view: View, course: Course) -> int:
+    """Replicas that stable is to have: those of its present share or of the one it is to get, whichever is more. Fewer
+    only when the gateway can be relied on to send it less."""
+    if course.stable is None or course.ramp is None:
+        return view.spec.replicas
+    weight = min(view.weight(course.ramp.revision), goal(view, course))
+    want, have = stable_needs(view, course, weight), view.of(course.stable.revision).desired
+    return min(have, view.spec.replicas) if want < have and view.now < quiet_at(course) else want
 
 
 def admitted(view: View) -> bool:

@@ -19,7 +19,16 @@ from edgeramp.decide.rollout.course import (
     retire,
     told,
 )
-from edgeramp.decide.rollout.steps import clock, entered, goal, next_weight, step_text, weight_at
+from edgeramp.decide.rollout.steps import (
+    clock,
+    entered,
+    goal,
+    next_weight,
+    stable_lacks,
+    stable_needs,
+    step_text,
+    weight_at,
+)
 from edgeramp.decide.rollout.view import View
 from edgeramp.decide.rollout.watch import is_available
 from edgeramp.values.quantities import duration, seconds, timestamp
@@ -50,6 +59,10 @@ def _one(view: View, course: Course, steps: list[Step]) -> Course:
     blocked = obstacle(view)
     if blocked:
         return held(course, blocked)
+    if view.weight(ramp.revision) > want and course.stable is not None and stable_lacks(view, course, want):
+        ready, need = view.of(course.stable.revision).ready, stable_needs(view, course, want)
+        return held(course, Hold("StableScalingUp", f"Holding: {ready} of {need} replicas of stable {course.stable.revision}"
+                                 f" are ready for {100 - want} %.", f"to {want} % when they are ready"))  # fmt: skip
     if view.weight(ramp.revision) != want:
         return held(course, Hold("SettingWeight", f"Setting {want} %, step {step_text(steps, ramp.step)}."))
     if beside.asked(view, course, want) != beside.in_force(view):

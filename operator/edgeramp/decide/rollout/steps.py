@@ -64,6 +64,23 @@ def needed(view: View, ramp: RampFacts, weight: int) -> int:
     return max(1, ceil(view.spec.replicas * max([weight, *reached]) / 100))
 
 
+def stable_needs(view: View, course: Course, weight: int) -> int:
+    """Replicas that stable must have while the candidate gets `weight`: all, or with dynamicStableScale its share of
+    them, at least one. All of them as soon as the ramp is over."""
+    full = view.spec.replicas
+    if not view.spec.strategy.dynamic_stable_scale or not course.active or course.first:
+        return full
+    return min(full, max(1, ceil(full * (100 - weight) / 100)))
+
+
+def stable_lacks(view: View, course: Course, weight: int) -> bool:
+    """Whether stable was scaled down too far to get back what a step takes from the candidate."""
+    stable = course.stable
+    if stable is None or not course.active or not view.spec.strategy.dynamic_stable_scale:
+        return False
+    return view.of(stable.revision).ready < stable_needs(view, course, weight)
+
+
 def _fixed(view: View, ramp: RampFacts) -> int | None:
     """The number of replicas that the last setCandidateScale so far asks for; None: what the weight takes."""
     steps = view.steps
