@@ -6,9 +6,13 @@ demo:  ## the whole story on a real cluster: optimized, certified, ramped; then 
 
 test: check site test-fast test-e2e  ## everything that CI runs
 
+# Tests that load ONNX Runtime, OpenVINO or OpenBLAS have a process of their own: native libraries crash for all.
+FRAMEWORKS := tests/unit/harness tests/unit/serving tests/unit/examples
 test-fast:  ## unit, property, golden, and the contracts against a real API server
 	$(CLUSTER) tools
-	$(DEV_PYTHON) -m pytest tests -m 'not cluster and not long'
+	$(DEV_PYTHON) -X faulthandler -m pytest $(FRAMEWORKS) -m 'not cluster and not long'
+	$(DEV_PYTHON) -X faulthandler -m pytest tests/unit tests/golden tests/property $(FRAMEWORKS:%=--ignore=%) -m 'not cluster and not long'
+	$(DEV_PYTHON) -X faulthandler -m pytest tests/contract -m 'not cluster and not long'
 
 test-e2e:  ## the demo and bad input on the cluster, which is stopped afterwards (KEEP=1 leaves it up)
 	trap '[ -n "$${KEEP:-}" ] || $(CLUSTER) down' EXIT; $(DEV_PYTHON) -m pytest tests/e2e --capture=sys -p no:randomly -m 'cluster and not long' --durations=10
