@@ -9,8 +9,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from edgeramp.cli.screen import NARROW, plain_table, word
-from edgeramp.cli.tree import Line
+from edgeramp.cli.screen import NARROW, Shape, plain_table, word
 
 Json = dict[str, Any]
 GATES = {
@@ -22,7 +21,7 @@ GATES = {
 """The gates as columns, in the order of the table."""
 
 
-class GateLine(Line):
+class GateLine(Shape):
     """One gate on one candidate. `bound` is what the data prove, `required` what was demanded."""
 
     gate: str
@@ -32,7 +31,7 @@ class GateLine(Line):
     required: str
 
 
-class CandidateLine(Line):
+class CandidateLine(Shape):
     """One candidate. `frontier`: no other one is better in every respect. `score`: of those that pass, by the
     objective's weights. Milliseconds and bytes; None where nothing was measured."""
 
@@ -53,7 +52,7 @@ class CandidateLine(Line):
     message: str
 
 
-class TryLine(Line):
+class TryLine(Shape):
     """One look at the data that no search saw."""
 
     candidate: str
@@ -62,7 +61,7 @@ class TryLine(Line):
     message: str
 
 
-class Report(Line):
+class Report(Shape):
     """One run."""
 
     namespace: str
@@ -80,10 +79,6 @@ class Report(Line):
     candidates: list[CandidateLine]
     certification: list[TryLine]
     exclusions: list[str]
-
-    def wire(self) -> Json:
-        """As printed by -o json."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 def report(run: Json) -> Report:
@@ -112,7 +107,7 @@ def report(run: Json) -> Report:
 
 
 def drawing(told: Report, width: int) -> RenderableType:
-    """Head, table of figures, and a sentence for each candidate. A narrow terminal gets no bounds."""
+    """Head, table of figures, and a sentence for each candidate. A narrow terminal gets no bounds, sizes and scores."""
     parts: list[RenderableType] = [Text(line) for line in _head(told)]
     parts += [Text(""), _figures(told.candidates, with_bounds=width >= NARROW), Text(""), _reasons(told)]
     return Group(*parts)
@@ -130,7 +125,9 @@ def _head(told: Report) -> Iterator[str]:
 
 
 def _figures(candidates: Sequence[CandidateLine], with_bounds: bool) -> RenderableType:
-    table = plain_table("candidate", "verdict", *GATES.values(), "p50", *(["MB"] if with_bounds else []), "score")
+    table = plain_table(
+        "candidate", "verdict", *GATES.values(), "p50", *(["MB", "score"] if with_bounds else [])
+    )
     for column in table.columns:
         column.no_wrap = True
     for row in candidates:
@@ -142,8 +139,7 @@ def _figures(candidates: Sequence[CandidateLine], with_bounds: bool) -> Renderab
             word(row.verdict or row.reason or row.state),
             *(_cell(gates.get(gate), with_bounds) for gate in GATES),
             "" if row.p50_ms is None else f"{row.p50_ms:.3g}",
-            *([size] if with_bounds else []),
-            row.score,
+            *([size, row.score] if with_bounds else []),
         )
     bounds = "; below a figure what the data prove" if with_bounds else ""
     return Group(table, Text(f"* chosen   + on the frontier   ! does not pass   p50 in ms{bounds}"))
@@ -164,7 +160,9 @@ def _reasons(told: Report) -> RenderableType:
     for row in told.candidates:
         table.add_row(row.id, row.message or row.reason or row.state)
     for tried in told.certification:
-        table.add_row(tried.candidate, f"certification at alpha {tried.alpha}: {tried.verdict} {tried.message}")
+        table.add_row(
+            tried.candidate, f"certification at alpha {tried.alpha}: {tried.verdict} {tried.message}"
+        )
     for excluded in told.exclusions:
         name, _, why = excluded.partition(": ")
         table.add_row(name, f"not tried: {why}")

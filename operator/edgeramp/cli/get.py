@@ -1,8 +1,8 @@
 """edgeramp get: EdgeModels with their targets, runs and Rollouts as a tree; Rollouts of your own below.
 
-    kubectl edgeramp get                of the namespace of your context
-    kubectl edgeramp get digits -n shop one EdgeModel or Rollout
-    kubectl edgeramp get -A -o json     everything, for scripts
+kubectl edgeramp get                of the namespace of your context
+kubectl edgeramp get digits -n shop one EdgeModel or Rollout
+kubectl edgeramp get -A -o json     everything, for scripts
 """
 
 from __future__ import annotations

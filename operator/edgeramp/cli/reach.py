@@ -27,7 +27,11 @@ def add_options(parser: argparse.ArgumentParser, all_namespaces: bool = False) -
 def add_output(parser: argparse.ArgumentParser) -> None:
     """-o, for every command whose answer a script may read."""
     parser.add_argument(
-        "-o", "--output", choices=("table", "json"), default="table", help="json: docs/kubectl.md has the shape"
+        "-o",
+        "--output",
+        choices=("table", "json"),
+        default="table",
+        help="json: docs/kubectl.md has the shape",
     )
 
 

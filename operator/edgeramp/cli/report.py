@@ -1,8 +1,8 @@
 """edgeramp report: what an OptimizationRun tried, with the figures and the reason for every candidate.
 
-    kubectl edgeramp report digits-vnni-c2d8f41426
-    kubectl edgeramp report digits              the present run of each target of an EdgeModel
-    kubectl edgeramp report digits -o json
+kubectl edgeramp report digits-vnni-c2d8f41426
+kubectl edgeramp report digits              the present run of each target of an EdgeModel
+kubectl edgeramp report digits -o json
 """
 
 from __future__ import annotations

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel, ConfigDict
+from pydantic.alias_generators import to_camel
 from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -22,10 +24,25 @@ _TONES = {
 }  # fmt: skip
 
 
+class Shape(BaseModel):
+    """Part of what -o json prints: camelCase, the same fields always, whatever their value."""
+
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+    def wire(self) -> dict[str, Any]:
+        """As printed."""
+        return self.model_dump(mode="json", by_alias=True)
+
+
 def plain_table(*columns: str, title: str = "") -> Table:
     """As kubectl draws: no lines, headers in capitals."""
     table = Table(
-        box=None, pad_edge=False, padding=(0, 2, 0, 0), title=title or None, title_justify="left", header_style=""
+        box=None,
+        pad_edge=False,
+        padding=(0, 2, 0, 0),
+        title=title or None,
+        title_justify="left",
+        header_style="",
     )
     for column in columns:
         table.add_column(column.upper(), overflow="fold")

@@ -7,23 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 from rich.table import Table
 
-from edgeramp.cli.screen import NARROW, plain_table, sentence, word
+from edgeramp.cli.screen import NARROW, Shape, plain_table, sentence, word
 from edgeramp.values.names import LABEL_MODEL, label_value
 
 Json = dict[str, Any]
 
 
-class Line(BaseModel):
-    """camelCase on the wire; the same fields always, whatever their value."""
-
-    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
-
-
-class RunLine(Line):
+class RunLine(Shape):
     """An OptimizationRun. `current`: its target stands on it; others belong to earlier revisions."""
 
     name: str
@@ -34,7 +27,7 @@ class RunLine(Line):
     message: str
 
 
-class RolloutLine(Line):
+class RolloutLine(Shape):
     """A Rollout. `weight` is what the route gives to the candidate, or to stable without one."""
 
     namespace: str
@@ -49,7 +42,7 @@ class RolloutLine(Line):
     next: str
 
 
-class TargetLine(Line):
+class TargetLine(Shape):
     """A target with the candidate that was chosen for it, if any was."""
 
     name: str
@@ -64,7 +57,7 @@ class TargetLine(Line):
     rollout: RolloutLine | None
 
 
-class ModelLine(Line):
+class ModelLine(Shape):
     """An EdgeModel."""
 
     namespace: str
@@ -75,15 +68,11 @@ class ModelLine(Line):
     targets: list[TargetLine]
 
 
-class Tree(Line):
+class Tree(Shape):
     """Everything; `rollouts` are those that no EdgeModel made."""
 
     models: list[ModelLine] = Field(default_factory=list)
     rollouts: list[RolloutLine] = Field(default_factory=list)
-
-    def wire(self) -> Json:
-        """As printed by -o json."""
-        return self.model_dump(mode="json", by_alias=True)
 
 
 def tree(models: Sequence[Json], runs: Sequence[Json], rollouts: Sequence[Json]) -> Tree:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,13 @@ def test_it_tells_how_the_candidate_ends(
     assert simulate.main([str(manifest), *options]) == code
     said = capsys.readouterr().out
     assert end in said and "Ramp to revision B began" in said
+
+
+def test_scripts_get_the_end_and_what_it_cost(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate.main([str(manifest), "--errors", "0.3", "-o", "json"]) == 3
+    shape = json.loads(capsys.readouterr().out)
+    assert shape["outcome"] == "RolledBack" and shape["failedRequests"]["B"] > 0 and shape["seconds"] > 0
+    assert any("Ramp to revision B began" in line for line in shape["story"])
 
 
 def test_an_edgemodel_is_played_with_its_own_strategy() -> None:
