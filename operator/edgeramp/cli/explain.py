@@ -12,11 +12,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from edgeramp.cli import reach, screen
 from edgeramp.decide.decision import Action, Apply, Create, Decision, Delete, Patch
 from edgeramp.decide.seen import Admission, Measurement, Object, Scrape
 from edgeramp.effects.cluster import Cluster
 from edgeramp.effects.kinds import CONFIGMAP, Ref, plural
-from edgeramp.effects.live import LiveCluster, configuration
 from edgeramp.effects.observe import Observer
 from edgeramp.values.errors import ClusterError
 from edgeramp.values.names import API_VERSION
@@ -66,35 +66,55 @@ class _NoChecks:
         return {}
 
 
+class Explanation(screen.Shape):
+    """What is known about an object, and what a look now would do. `look_again` in seconds, None: at the next change.
+
+    `findings` and `history` are those of a Rollout; each is as in its status."""
+
+    kind: str
+    namespace: str
+    name: str
+    phase: str
+    message: str
+    next: str
+    plan: str
+    to_do: str
+    findings: list[dict[str, Any]]
+    history: list[dict[str, Any]]
+    conditions: list[dict[str, Any]]
+    actions: list[str]
+    because: list[str]
+    look_again: float | None
+
+
 def main(argv: Sequence[str]) -> int:
     """Exit code 0; 1 when the object is not there or cannot be read."""
     parser = argparse.ArgumentParser(prog="edgeramp explain", description=__doc__)
     parser.add_argument("kind", help="EdgeModel (em), OptimizationRun (eor) or Rollout (ero)")
     parser.add_argument("name")
-    parser.add_argument("-n", "--namespace", default="default")
-    parser.add_argument("--kubeconfig")
-    parser.add_argument("--context")
+    reach.add_options(parser)
     parser.add_argument("--operator-namespace", default="edgeramp-system")
     args = parser.parse_args(list(argv))
-    kind = _kind(args.kind)
+    kind = kind_of(args.kind)
     if kind is None:
         sys.stderr.write(f"{args.kind} is none of {', '.join([*_PLANS, *_SHORT])}\n")
         return 1
     try:
-        cluster = LiveCluster(configuration(args.kubeconfig, args.context))
-        lines = explain(cluster, kind, args.namespace, args.name, args.operator_namespace)
+        space = reach.namespace(args)
+        told = explain(reach.connect(args), kind, space, args.name, args.operator_namespace)
     except ClusterError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    if lines is None:
-        sys.stderr.write(f"there is no {kind} {args.namespace}/{args.name}\n")
+    if told is None:
+        sys.stderr.write(f"there is no {kind} {space}/{args.name}\n")
         return 1
-    sys.stdout.write("\n".join(lines) + "\n")
+    as_json = args.output == "json"
+    sys.stdout.write(screen.as_json(told.wire()) if as_json else "\n".join(described(told)) + "\n")
     return 0
 
 
-def explain(cluster: Cluster, kind: str, namespace: str, name: str, system: str) -> list[str] | None:
-    """The explanation as lines; None when there is no such object."""
+def explain(cluster: Cluster, kind: str, namespace: str, name: str, system: str) -> Explanation | None:
+    """What there is to say; None when there is no such object."""
     obj = cluster.get(Ref(API_VERSION, kind, namespace, name))
     if obj is None:
         return None
@@ -105,51 +125,75 @@ def explain(cluster: Cluster, kind: str, namespace: str, name: str, system: str)
         return None
     module, function = _PLANS[kind]
     decision: Decision = getattr(importlib.import_module(module), function)(seen.seen)
-    return described(kind, obj, decision)
+    return explained(kind, obj, decision)
 
 
-def described(kind: str, obj: Object, decision: Decision) -> list[str]:
-    """What is known and what would follow, in lines."""
+def explained(kind: str, obj: Object, decision: Decision) -> Explanation:
+    """The object as the decision would leave it, and the decision."""
     meta, status = obj["metadata"], decision.status.wire()
-    lines = [f"{kind} {meta['namespace']}/{meta['name']}: {status.get('phase') or 'no phase yet'}"]
-    lines += [f"  {status[key]}" for key in ("message",) if status.get(key)]
-    lines += [f"  {key}: {status[key]}" for key in ("next", "plan") if status.get(key)]
-    lines += to_do(status.get("conditions", []))
-    lines += _findings(status)
-    lines += ["", "conditions"]
-    lines += [
-        f"  {c['type']:<12} {c['status']:<8} {c['reason']}: {c.get('message', '')}".rstrip(": ")
-        for c in status.get("conditions", [])
-    ]
-    lines += ["", "a look now would"]
-    lines += [f"  {_told(action)}" for action in decision.actions] or ["  change nothing"]
-    lines += [f"  because: {why}" for why in decision.why]
-    again = decision.requeue_after
-    lines += [
-        f"  and look again in {duration(again)}"
-        if again is not None
-        else "  and wait for something to happen"
-    ]
-    return lines
+    return Explanation(
+        kind=kind,
+        namespace=meta["namespace"],
+        name=meta["name"],
+        phase=status.get("phase") or "",
+        message=status.get("message") or "",
+        next=status.get("next") or "",
+        plan=status.get("plan") or "",
+        to_do=to_do(status.get("conditions", [])),
+        findings=status.get("findings", []),
+        history=status.get("history", []),
+        conditions=status.get("conditions", []),
+        actions=[_told(action) for action in decision.actions],
+        because=list(decision.why),
+        look_again=decision.requeue_after,
+    )
 
 
-def to_do(conditions: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The remedy for why the object does not go on (Stalled True, else Ready False), as at most one line."""
+def to_do(conditions: Sequence[Mapping[str, Any]]) -> str:
+    """The remedy for why the object does not go on (Stalled True, else Ready False), empty where there is none."""
     held = [c for c in conditions if (c["type"], c["status"]) in (("Stalled", "True"), ("Ready", "False"))]
     for found in sorted(held, key=lambda c: str(c["type"]), reverse=True):
         entry = reason(str(found["reason"]))
         if entry and entry.remedy:
-            return [f"  to do: {entry.remedy}"]
-    return []
+            return entry.remedy
+    return ""
 
 
-def _findings(status: Mapping[str, Any]) -> list[str]:
-    lines = [f"  {f['name']}: {f['verdict']}: {f.get('message', '')}" for f in status.get("findings", [])]
-    history = [
-        f"  {h['finishedAt']} {h['revision']} {h['outcome']}: {h.get('message', '')}"
-        for h in status.get("history", [])
+def described(told: Explanation) -> list[str]:
+    """The explanation in lines."""
+    lines = [f"{told.kind} {told.namespace}/{told.name}: {told.phase or 'no phase yet'}"]
+    more = {"next": told.next, "plan": told.plan, "to do": told.to_do}
+    lines += [
+        f"  {text}"
+        for text in (told.message, *(f"{key}: {said}" for key, said in more.items() if said))
+        if text
     ]
-    return (["", "evidence", *lines] if lines else []) + (["", "history", *history] if history else [])
+    lines += _section(
+        "evidence", [f"{f['name']}: {f['verdict']}: {f.get('message', '')}" for f in told.findings]
+    )
+    lines += _section("history", [_outcome(h) for h in told.history])
+    lines += _section("conditions", [_condition(c) for c in told.conditions])
+    again = (
+        f"and look again in {duration(told.look_again)}"
+        if told.look_again is not None
+        else "and wait for something to happen"
+    )
+    why = [f"because: {why}" for why in told.because]
+    return lines + _section("a look now would", [*(told.actions or ["change nothing"]), *why, again])
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return ["", title, *(f"  {line}" for line in lines)] if lines else []
+
+
+def _outcome(entry: Mapping[str, Any]) -> str:
+    return f"{entry['finishedAt']} {entry['revision']} {entry['outcome']}: {entry.get('message', '')}"
+
+
+def _condition(found: Mapping[str, Any]) -> str:
+    return f"{found['type']:<12} {found['status']:<8} {found['reason']}: {found.get('message', '')}".rstrip(
+        ": "
+    )
 
 
 def _told(action: Action) -> str:
@@ -172,7 +216,8 @@ def _weights(manifest: Mapping[str, Any]) -> str:
     return ": " + ", ".join(f"{r['name']} {r.get('weight')} %" for r in refs) if refs else ""
 
 
-def _kind(text: str) -> str | None:
+def kind_of(text: str) -> str | None:
+    """The kind that people call so."""
     by_name = {kind.lower(): kind for kind in _PLANS} | _SHORT
     by_name |= {plural((API_VERSION, kind)): kind for kind in _PLANS}
     return by_name.get(text.lower())

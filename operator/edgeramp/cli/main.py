@@ -9,7 +9,9 @@ from edgeramp.cli import convert as convert_command
 from edgeramp.cli import crds as crds_command
 from edgeramp.cli import evidence as evidence_command
 from edgeramp.cli import explain as explain_command
+from edgeramp.cli import get as get_command
 from edgeramp.cli import keygen as keygen_command
+from edgeramp.cli import report as report_command
 from edgeramp.cli import simulate as simulate_command
 
 app = typer.Typer(name="edgeramp", help=__doc__, no_args_is_help=True, add_completion=False)
@@ -37,6 +39,18 @@ def crds(context: typer.Context) -> None:
 def keygen(context: typer.Context) -> None:
     """Make a signing key and the manifests that put it to use."""
     raise typer.Exit(keygen_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def get(context: typer.Context) -> None:
+    """Show EdgeModels with their targets, runs and Rollouts as a tree."""
+    raise typer.Exit(get_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def report(context: typer.Context) -> None:
+    """Show an OptimizationRun's candidates with their gates and figures."""
+    raise typer.Exit(report_command.main(context.args))
 
 
 @app.command(context_settings=_PASS_ON)

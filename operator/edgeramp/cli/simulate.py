@@ -18,6 +18,7 @@ import yaml
 from pydantic import ValidationError
 
 from edgeramp.api import EdgeModel, RolloutSpec
+from edgeramp.cli import reach, screen
 from edgeramp.cli.simulation import Behaviour, World, artifact
 from edgeramp.decide.evidence import config_from_analysis, forecast
 from edgeramp.decide.evidence.forecast import table
@@ -31,6 +32,17 @@ _BEFORE = 60.0
 _MEDIAN = 0.010
 
 
+class Played(screen.Shape):
+    """How the simulated ramp ended. `outcome` is empty while nothing is decided; `message` is the status's last word.
+    Failed requests by revision: A is stable, B the candidate."""
+
+    outcome: str
+    message: str
+    seconds: float
+    failed_requests: dict[str, int]
+    story: list[str]
+
+
 def main(argv: Sequence[str]) -> int:
     """Exit code 0 when the candidate ended promoted, 3 when it did not, 1 when the file is of no use."""
     args = _parser().parse_args(list(argv))
@@ -41,7 +53,10 @@ def main(argv: Sequence[str]) -> int:
         sys.stderr.write(f"{args.file}: {error}\n")
         return 1
     world = play(spec, _candidate(args), args.rps, args.stable_errors, args.seed, limit)
-    sys.stdout.write("\n".join([*planned(spec, args.rps), "", *told(world)]) + "\n")
+    if args.output == "json":
+        sys.stdout.write(screen.as_json(played(world).wire()))
+    else:
+        sys.stdout.write("\n".join([*planned(spec, args.rps), "", *told(world)]) + "\n")
     return 0 if outcome(world) in ("Promoted", "FastPromoted") else 3
 
 
@@ -75,6 +90,17 @@ def outcome(world: World) -> str:
     """How B's ramp ended; "" while it runs."""
     entries: list[Mapping[str, Any]] = world.status.get("history", [])
     return next((str(h["outcome"]) for h in entries if world.name(h["revision"]) == "B"), "")
+
+
+def played(world: World) -> Played:
+    """The same for scripts."""
+    return Played(
+        outcome=outcome(world),
+        message=str(world.status.get("message", "")),
+        seconds=round(world.now - world.begun - _BEFORE, 3),
+        failed_requests={name: world.failed_by.get(name, 0) for name in ("A", "B")},
+        story=list(world.story),
+    )
 
 
 def told(world: World) -> list[str]:
@@ -156,4 +182,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--never-ready", action="store_true", help="the candidate never becomes ready")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", default="3h", help="simulated time at most (3h)")
+    reach.add_output(parser)
     return parser

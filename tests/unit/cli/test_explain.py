@@ -32,9 +32,9 @@ def cluster_with_a_paused_ramp() -> MemoryCluster:
 def test_it_says_where_the_ramp_stands_and_changes_nothing() -> None:
     cluster = cluster_with_a_paused_ramp()
     before = cluster.list((API_VERSION, "Rollout"))
-    lines = explain.explain(cluster, "Rollout", "shop", "digits-box", "edgeramp-system")
-    assert lines is not None
-    text = "\n".join(lines)
+    told = explain.explain(cluster, "Rollout", "shop", "digits-box", "edgeramp-system")
+    assert told is not None
+    text = "\n".join(explain.described(told))
     assert text.startswith("Rollout shop/digits-box: ")
     assert "a look now would" in text and "apply HTTPRoute digits-box" in text
     assert cluster.list((API_VERSION, "Rollout")) == before
@@ -48,10 +48,20 @@ def test_what_is_not_there_is_said() -> None:
     ("word", "kind"), [("ero", "Rollout"), ("rollouts", "Rollout"), ("EdgeModel", "EdgeModel"), ("x", None)]
 )
 def test_kinds_are_known_by_all_their_names(word: str, kind: str | None) -> None:
-    assert explain._kind(word) == kind
+    assert explain.kind_of(word) == kind
 
 
 def test_a_settled_rollout_changes_nothing() -> None:
     world = healthy()
-    lines = explain.described("Rollout", world.rollout, plan_rollout(world.observe()))
+    told = explain.explained("Rollout", world.rollout, plan_rollout(world.observe()))
+    lines = explain.described(told)
     assert "  change nothing" in lines and lines[-1] == "  and wait for something to happen"
+
+
+def test_scripts_get_the_same_in_fields() -> None:
+    told = explain.explain(cluster_with_a_paused_ramp(), "Rollout", "shop", "digits-box", "edgeramp-system")
+    assert told is not None
+    shape = told.wire()
+    assert (shape["kind"], shape["namespace"], shape["name"]) == ("Rollout", "shop", "digits-box")
+    assert any("HTTPRoute" in action for action in shape["actions"])
+    assert {c["type"] for c in shape["conditions"]} >= {"Ready", "Progressing"} and "lookAgain" in shape

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,13 @@ def test_it_says_beforehand_what_would_be_found_and_when(
 def test_steps_without_analysis_have_no_plan() -> None:
     spec = spec_of("C", strategy={"steps": [{"setWeight": 25}], "analysis": {"enabled": False}})
     assert simulate.planned(spec, 50) == ["plan: analysis is not enabled, steps go on by time alone"]
+
+
+def test_scripts_get_the_end_and_what_it_cost(manifest: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert simulate.main([str(manifest), "--errors", "0.3", "-o", "json"]) == 3
+    shape = json.loads(capsys.readouterr().out)
+    assert shape["outcome"] == "RolledBack" and shape["failedRequests"]["B"] > 0 and shape["seconds"] > 0
+    assert any("Ramp to revision B began" in line for line in shape["story"])
 
 
 def test_an_edgemodel_is_played_with_its_own_strategy() -> None:
