@@ -70,6 +70,7 @@ EDGERAMP_IMAGE_PULL_POLICY: {{ .Values.image.pullPolicy | quote }}
 EDGERAMP_STORE_HOST: {{ include "edgeramp.storeHost" . | quote }}
 EDGERAMP_STORE_PLAIN_HTTP: {{ .Values.store.plainHTTP | quote }}
 EDGERAMP_SIGNING_SECRET: {{ .Values.signing.secretName | quote }}
+EDGERAMP_CERTIFICATE_DAYS: {{ .Values.signing.certificateDays | toString | quote }}
 EDGERAMP_PUBLIC_KEYS_DIR: /etc/edgeramp/public-keys
 EDGERAMP_GATEWAY_NAMESPACE: {{ .Values.gateway.namespace | quote }}
 EDGERAMP_CHECK_HOSTS: {{ join " " .Values.checks.hosts | quote }}

@@ -75,5 +75,20 @@ def save_scores(path: Path, scores: Scores, split: Split) -> dict[str, Path]:
     return {path.name: path}
 
 
+def by_class(scores: Scores, split: Split, limit: int = 100) -> list[dict[str, object]]:
+    """Mean scores per label: the `limit` labels that lost most, worst first."""
+    rows: list[dict[str, object]] = []
+    for label in np.unique(split.labels):
+        of = split.labels == label
+        means = {
+            "reference": _short(scores.reference[of].mean()),
+            "candidate": _short(scores.candidate[of].mean()),
+        }
+        rows.append({"label": str(label), "items": int(of.sum()), **means})
+    return sorted(rows, key=lambda r: (float(str(r["candidate"])) - float(str(r["reference"])), r["label"]))[
+        :limit
+    ]
+
+
 def _short(value: float) -> float:
     return float(f"{value:.6g}") if math.isfinite(value) else 0.0

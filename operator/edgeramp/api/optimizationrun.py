@@ -120,6 +120,7 @@ class CertificationTry(ApiPart):
     candidate: Annotated[str, Field(max_length=64)]
     alpha: Text
     quality: Quality | None = None
+    report: Digest | None = None
     verdict: Verdict | None = None
     tries: Attempts = Attempts()
     message: Message = ""

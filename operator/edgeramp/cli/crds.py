@@ -1,8 +1,10 @@
-"""`python -m edgeramp.cli.crds`: write the CRDs for `kubectl apply` and, as templates, for the chart."""
+"""`python -m edgeramp.cli.crds`: write the CRDs for `kubectl apply` and, as templates, for the chart; and the schema of
+the certification report."""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,11 +13,13 @@ from typing import Any
 import yaml
 
 from edgeramp.api.crd import KINDS, crd
+from edgeramp.report.certification import json_schema
 from edgeramp.values.names import GROUP
 
 HEADER = "# Generated from operator/edgeramp/api by `make crds`; do not edit.\n"
 CHART_HEAD = "{{- if .Values.crds.install }}\n"
 CHART_TAIL = "{{- end }}\n"
+SCHEMA = Path("docs/reference/certification-report.v1.schema.json")
 
 
 class _NoAliases(yaml.SafeDumper):
@@ -42,8 +46,9 @@ def chart_text_of(document: dict[str, Any]) -> str:
     return CHART_HEAD + text + CHART_TAIL
 
 
-def files(crds: Path, chart: Path) -> Iterator[tuple[Path, str]]:
+def files(crds: Path, chart: Path, schema: Path = SCHEMA) -> Iterator[tuple[Path, str]]:
     """Every generated file and its content."""
+    yield schema, json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
     for kind in KINDS:
         document = crd(kind)
         name = f"{GROUP}_{kind.plural}.yaml"
@@ -57,10 +62,11 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("directory", nargs="?", type=Path, default=Path("crds"))
     parser.add_argument("--chart", type=Path, default=Path("charts/edgeramp/templates/crds"))
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
+    parser.add_argument("--schema", type=Path, default=SCHEMA, help="of the certification report")
     options = parser.parse_args(argv)
     stale = [
         (path, text)
-        for path, text in files(options.directory, options.chart)
+        for path, text in files(options.directory, options.chart, options.schema)
         if not path.exists() or path.read_text(encoding="utf-8") != text
     ]
     if options.check:

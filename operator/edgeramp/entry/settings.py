@@ -6,6 +6,7 @@ EDGERAMP_IMAGE_PULL_POLICY    of Jobs and servers (IfNotPresent)
 EDGERAMP_STORE_HOST           host:port of the OCI registry for artifacts
 EDGERAMP_STORE_PLAIN_HTTP     true where that registry speaks plain HTTP
 EDGERAMP_SIGNING_SECRET       name of the Secret with key.pem in the namespaces of the models (edgeramp-signing)
+EDGERAMP_CERTIFICATE_DAYS     how long a certificate holds after it was signed (365)
 EDGERAMP_PUBLIC_KEYS_DIR      folder with the accepted public keys (*.pem, *.pub), read again when it changes
 EDGERAMP_GATEWAY_NAMESPACE    where the gateway's proxies run (envoy-gateway-system)
 EDGERAMP_GATEWAY_METRICS_PORT of the proxies (19001)
@@ -39,6 +40,7 @@ _TEXT = {
     "EDGERAMP_JOB_MEMORY": "job_memory",
 }
 _NUMBERS = {
+    "EDGERAMP_CERTIFICATE_DAYS": "certificate_days",
     "EDGERAMP_GATEWAY_METRICS_PORT": "gateway_metrics_port",
     "EDGERAMP_JOB_DEADLINE_SECONDS": "job_deadline_seconds",
     "EDGERAMP_JOB_TTL_SECONDS": "job_ttl_seconds",

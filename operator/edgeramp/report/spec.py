@@ -159,13 +159,15 @@ class CertifySpec(JobBase):
 
 
 class PackageSpec(JobBase):
-    """Assemble the ModelPack artifact, the certificate and its signature. Holds the key; never parses the model."""
+    """Assemble the ModelPack artifact, its report, the certificate and its signature. Holds the key; never parses the
+    model. `findings` is a `certification.Findings`."""
 
     verb: Literal["package"] = "package"
     model_name: str
     version: str
     runner: Runner
     certificate: dict[str, object]
+    findings: dict[str, object]
     signing_key_path: str = "/signing/key.pem"
 
 

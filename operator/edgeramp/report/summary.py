@@ -156,11 +156,13 @@ class CertifySummary(Part):
 
 
 class PackageSummary(Part):
-    """`artifact` is what a Rollout serves; `certificate` the signed statement's manifest digest (a referrer)."""
+    """`artifact` is what a Rollout serves; `certificate` the signed statement's manifest digest, `report` that of the
+    certification report (both are referrers of the artifact)."""
 
     verb: Literal["package"] = "package"
     artifact: Digest
     certificate: Digest
+    report: Digest | None = None
     reference: str
     key_id: str
     size_bytes: int

@@ -20,6 +20,7 @@ class Settings:
     store_plain_http: bool = True
     signing_secret: str = "edgeramp-signing"
     public_keys: tuple[str, ...] = ()
+    certificate_days: int = 365  # how long a certificate holds after it was signed
     gateway_namespace: str = "envoy-gateway-system"
     gateway_metrics_port: int = 19001
     check_hosts: tuple[str, ...] = ()

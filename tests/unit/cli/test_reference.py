@@ -26,6 +26,7 @@ GIVES_A_REASON = {
     "condition", "make", "_make", "told", "Hold", "abort", "Event", "Situation", "Admission", "_stalled", "Summary",
     "JobError", "bad_spec", "unsupported", "transient",
 }  # fmt: skip
+CONDITIONS = {"Admitted", "Available", "Paused", "Progressing", "Promoted", "Ready", "Reconciling", "Stalled"}
 NOT_A_REASON = {
     "Normal", "Warning", "True", "False", "Unknown",  # levels and states
     "Ready", "Stalled", "Progressing", "Reconciling", "SourceReady", "GatesPassed", "Available", "Degraded",  # types
@@ -68,7 +69,7 @@ def _reasons_of(node: ast.AST) -> Iterator[str]:
         for key, value in zip(node.keys, node.values, strict=True):
             if isinstance(key, ast.Constant) and key.value in ("reason", "infeasible"):
                 yield from _literals(value)
-    if isinstance(node, ast.Tuple) and len(node.elts) == 4 and any(_literals(node.elts[0])):
+    if isinstance(node, ast.Tuple) and len(node.elts) == 4 and set(_literals(node.elts[0])) & CONDITIONS:
         yield from (value for value in _literals(node.elts[2]) if value not in NOT_A_REASON)
 
 

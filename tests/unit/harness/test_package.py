@@ -6,16 +6,20 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edgeramp.report import signature
+from edgeramp.report.certification import CertificationReport, Findings, json_schema
 from edgeramp.values.errors import ArtifactError
+from edgeramp.values.quantities import epoch
 from edgeramp_harness.store import Registry
 from edgeramp_harness.verbs.package import fallback_tag
 
 from .conftest import Bench, RegistryServer, Result, Things
+from .reports import body, report
 
 CERTIFICATE = {"gates": {"accuracyRetention": "Pass"}, "isa": ["AVX512VNNI"], "alpha": 0.025}
 
@@ -29,7 +33,14 @@ def private_key(path: Path) -> bytes:
     return pem
 
 
-def package(bench: Bench, digest: str, key: Path) -> Result:
+def findings(**evidence: str) -> dict[str, Any]:
+    """What the operator sends along, of a report as tests have it."""
+    body = report().model_dump(mode="json", by_alias=True)
+    known = {field.alias for field in Findings.model_fields.values()}
+    return {name: value for name, value in body.items() if name in known} | {"evidence": evidence}
+
+
+def package(bench: Bench, digest: str, key: Path, **evidence: str) -> Result:
     runner = {
         "id": "int8",
         "framework": "onnxruntime",
@@ -42,6 +53,7 @@ def package(bench: Bench, digest: str, key: Path) -> Result:
         version="r1",
         runner=runner,
         certificate=CERTIFICATE,
+        findings=findings(**evidence),
         signingKeyPath=str(key),
     )
 
@@ -63,9 +75,68 @@ def test_a_package_is_a_modelpack_with_a_certificate_that_verifies(
     assert certificate.manifest["subject"]["digest"] == packaged.digest
     envelope = (folder / "certificate.dsse.json").read_bytes()
     statement = signature.verify(envelope, [signature.public_key(pem)], manifest=packaged.digest)
-    assert statement.certificate == CERTIFICATE
+    assert CERTIFICATE.items() <= statement.certificate.items()
     assert statement.files == {layer.title: layer.digest for layer in packaged.layers}
     assert statement.key_id == result.summary.key_id
+
+
+def test_the_report_is_stored_as_json_and_as_a_page_and_the_signature_covers_it(
+    bench: Bench, things: Things, tmp_path: Path
+) -> None:
+    pem = private_key(tmp_path / "key.pem")
+    ours = {"distribution": body()["distribution"], "classes": body()["classes"]}
+    (tmp_path / "report.json").write_text(json.dumps(ours))
+    stored = bench.push("measured", tmp_path / "report.json")
+    done = package(bench, things.model, tmp_path / "key.pem", measure=stored, certify=stored).summary
+    registry = Registry(bench.host, bench.repository, True)
+    registry.pull(done.report, tmp_path / "report")
+    text = (tmp_path / "report/report.json").read_text()
+    made = CertificationReport.model_validate_json(text)
+    jsonschema.validate(json.loads(text), json_schema())
+    assert made.artifact == done.artifact and made.key_id == done.key_id
+    assert made.distribution and len(made.classes) == 10
+    assert epoch(made.expires_at) - epoch(made.issued_at) == 365 * 86400
+    assert (tmp_path / "report/report.html").read_text().startswith("<!doctype html>")
+
+    registry.pull(done.certificate, tmp_path / "certificate")
+    envelope = (tmp_path / "certificate/certificate.dsse.json").read_bytes()
+    said = signature.verify(envelope, [signature.public_key(pem)]).certificate
+    assert (said["report"], said["expiresAt"]) == (done.report, made.expires_at)
+    index = registry.find(fallback_tag(done.artifact)).manifest
+    assert done.report in [entry["digest"] for entry in index["manifests"]]
+
+
+@pytest.mark.parametrize("content", [
+    b"no JSON", b"[]", b'{"distribution": 5, "classes": 5}', b'{"distribution": {"reference": [NaN]}}', b"[" * 100_000,
+    json.dumps({"distribution": {"reference": [1] * 101, "candidate": ["x"] * 101}}).encode(),
+    b'{"classes": [{"label": "0", "items": 1, "reference": 1e999, "candidate": 1}]}',
+])  # fmt: skip
+def test_a_stored_report_that_is_not_one_costs_its_plots_only(
+    bench: Bench, things: Things, tmp_path: Path, content: bytes
+) -> None:
+    private_key(tmp_path / "key.pem")
+    stored = bench.push("odd", _file(tmp_path / "report.json", content))
+    result = package(bench, things.model, tmp_path / "key.pem", measure=stored, certify=stored)
+    assert result.code == 0, result.log
+    Registry(bench.host, bench.repository, True).pull(result.summary.report, tmp_path / "report")
+    made = CertificationReport.model_validate_json((tmp_path / "report/report.json").read_text())
+    assert (made.distribution, made.classes) == (None, ())
+
+
+def test_findings_that_are_none_end_with_10(bench: Bench, things: Things, tmp_path: Path) -> None:
+    private_key(tmp_path / "key.pem")
+    runner = {
+        "id": "a",
+        "framework": "onnxruntime",
+        "precision": "int8",
+        "artifact": {"digest": things.model},
+    }
+    result = bench.run(
+        "package", modelName="t", version="r", runner=runner, certificate={}, findings={"certified": True},
+        signingKeyPath=str(tmp_path / "key.pem"),
+    )  # fmt: skip
+    assert result.code == 10
+    assert "identity" in result.failure.message
 
 
 def test_referrers_are_listed_under_the_fallback_tag_without_repeats(

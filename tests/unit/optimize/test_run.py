@@ -11,6 +11,7 @@ from tests.unit.optimize.world import AVX2, NAMESPACE, SPEC, VNNI, World, failed
 
 from edgeramp.api.optimizationrun import CandidateResult, OptimizationRun
 from edgeramp.report import Failure
+from edgeramp.report.certification import Findings
 from edgeramp.report.spec import CertifySpec, MeasureSpec, PackageSpec
 from edgeramp.values.verdict import Verdict
 
@@ -562,3 +563,36 @@ def test_a_spec_that_this_operator_cannot_read_stalls() -> None:
 
 def test_jobs_run_in_the_namespace_of_the_run() -> None:
     assert {j["metadata"]["namespace"] for j in played().of("Job")} == {NAMESPACE}
+
+
+# the certification report
+
+
+def findings_of(**spec: Any) -> dict[str, Findings]:
+    return {s.runner.id: Findings.model_validate(s.findings) for s in specs(played(**spec), PackageSpec)}
+
+
+def test_the_findings_tell_the_whole_story_of_the_winner() -> None:
+    found = findings_of()["ov-ptq-int8"]
+    assert found.certified and found.identity.reference == "ov-f32"
+    assert [f.gate for f in found.findings][:2] == ["accuracyRetention", "speedup"]
+    assert [c.id for c in found.contenders if c.chosen] == ["ov-ptq-int8"]
+    assert found.evidence.measure == digest("report/ov-ptq-int8") and found.evidence.certify == digest(
+        "certify"
+    )
+    assert found.validity.isa == ("AVX512VNNI",) and found.validity.days == 365
+
+
+def test_every_limit_to_watch_is_where_its_gate_would_be_missed() -> None:
+    watched = {t.metric: t for t in findings_of()["ov-ptq-int8"].monitoring}
+    assert (
+        watched["accuracy"].limit == pytest.approx(0.95 * 0.98) and watched["accuracy"].direction == "atLeast"
+    )
+    assert watched["latencyP50"].limit == pytest.approx(0.80 / 2) and watched["latencyP50"].baseline == 0.33
+    assert watched["artifact"].limit == pytest.approx(0.5 * watched["artifact"].baseline / 0.28)
+    assert watched["latencyVariation"].limit == 0.10
+
+
+def test_the_findings_on_the_baseline_rest_on_no_gate() -> None:
+    found = findings_of(**BASELINE)["ov-f32"]
+    assert not found.certified and found.approval.basis == "none" and found.evidence.certify is None

@@ -10,7 +10,7 @@ from edgeramp.report.summary import CertifySummary
 from edgeramp_harness import data, probe
 from edgeramp_harness.context import Context
 from edgeramp_harness.log import say
-from edgeramp_harness.quality import assess_quality, save_scores, score_both
+from edgeramp_harness.quality import assess_quality, by_class, save_scores, score_both
 from edgeramp_harness.runner_process import RunnerProcess
 
 SEED = 20263
@@ -40,6 +40,7 @@ def run(spec: CertifySpec, context: Context) -> CertifySummary:
         "seed": SEED,
         "quality": quality.model_dump(by_alias=True),
         "alpha": spec.alpha,
+        "classes": by_class(scores, split),
         "loaded": loaded,
         "environment": {"node": probe.node_name(), "cpuModel": probe.cpu_model(), "isa": list(probe.isa())},
         "seconds": time.monotonic() - started,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgeramp.report.certification import PERCENTS
 from edgeramp.report.spec import MeasureSpec, Runner
 from edgeramp.report.summary import Consistency, Environment, Latency, MeasureSummary, Memory
 from edgeramp_harness import benchmark, data, probe, statistics
@@ -201,9 +202,19 @@ def _report(
             }
             for p in measured
         ],
+        "distribution": _distribution([p.run for p in measured if p.run is not None]),
         "energy": None,
         "warnings": warnings,
     }
+
+
+def _distribution(runs: list[Run]) -> dict[str, list[float]]:
+    """Percentiles 0 to 100 of single inferences in milliseconds: a description, not a bound (for those see _latency)."""
+    sides = {
+        "reference": np.concatenate([r.reference_times for r in runs]),
+        "candidate": np.concatenate([r.candidate_times for r in runs]),
+    }
+    return {side: [_round(t) for t in np.percentile(1e3 * times, PERCENTS)] for side, times in sides.items()}
 
 
 def _run_report(run: Run) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""package: the ModelPack artifact a server is started from, its signed certificate, and an OpenSSF model signature.
+"""package: the ModelPack artifact a server is started from, its certification report, its signed certificate, and an
+OpenSSF model signature.
 
 Holds the signing key and never opens a model: files are only hashed and moved. Referrers are listed in the fallback
 tag `sha256-<hex>`, because Debian's registry and distribution 3 have no referrers API.
@@ -8,22 +9,29 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from edgeramp.report import signature
+from edgeramp.report.certification import CertificationReport, Findings
 from edgeramp.report.spec import PackageSpec
 from edgeramp.report.summary import PackageSummary
 from edgeramp.values.errors import ArtifactError
+from edgeramp_harness import certification
 from edgeramp_harness.context import Context
 from edgeramp_harness.errors import JobError, bad_spec, unsupported
 from edgeramp_harness.log import human_bytes, say
+from edgeramp_harness.page import render
 from edgeramp_harness.store import ARTIFACT_TYPE, INDEX_TYPE, MANIFEST_TYPE, Artifact, Registry
 
 MODEL_TYPE = "application/vnd.cncf.model.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.cncf.model.config.v1+json"
 WEIGHT_TYPE = "application/vnd.cncf.model.weight.v1.raw"
 WEIGHT_CONFIG_TYPE = "application/vnd.cncf.model.weight.config.v1.raw"
+REPORT_TYPE = "application/vnd.edgeramp.certification-report.v1"
 CERTIFICATE_TYPE = "application/vnd.edgeramp.certificate.v1"
 OMS_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _FILEPATH = "org.cncf.model.filepath"
@@ -39,8 +47,11 @@ def run(spec: PackageSpec, context: Context) -> PackageSummary:
     say(f"package stored: {human_bytes(packaged.size_bytes)} as {packaged.digest}")
     files = {layer.title: layer.digest for layer in packaged.layers}
     try:
-        envelope = signature.sign(files, packaged.digest, spec.certificate, key)
         key_id = signature.key_id(signature.public_key(key))
+        report = certification.assemble(_findings(spec), packaged, key_id, registry, time.time())
+        reported = _push_report(registry, report, packaged, context.folder("certification"))
+        content = certification.dated(spec.certificate, report, reported.digest)
+        envelope = signature.sign(files, packaged.digest, content, key)
     except ArtifactError as error:
         raise bad_spec(str(error), "SigningKeyUnusable") from error
     path = context.folder("certificate") / "certificate.dsse.json"
@@ -53,7 +64,7 @@ def run(spec: PackageSpec, context: Context) -> PackageSummary:
         annotations={"dev.edgeramp.key-id": key_id},
     )
     say(f"certificate signed by {key_id[:16]} and stored as {certificate.digest}")
-    referrers = [certificate]
+    referrers = [reported, certificate]
     bundle = _model_signature(folder, Path(spec.signing_key_path), context.folder("oms"))
     if bundle is not None:
         referrers.append(
@@ -66,6 +77,7 @@ def run(spec: PackageSpec, context: Context) -> PackageSummary:
         artifact=packaged.digest,
         certificate=certificate.digest,
         reference=f"oci://{spec.store.host}/{spec.store.repository}@{packaged.digest}",
+        report=reported.digest,
         key_id=key_id,
         size_bytes=packaged.size_bytes,
     )
@@ -78,6 +90,34 @@ def _key(path: Path) -> bytes:
         raise bad_spec(
             f"no signing key at {path}; create the Secret with key.pem in this namespace", "SigningKeyMissing"
         ) from error
+
+
+def _findings(spec: PackageSpec) -> Findings:
+    try:
+        return Findings.model_validate(spec.findings)
+    except ValidationError as error:
+        raise bad_spec(f"the findings are not valid: {error}") from error
+
+
+def _push_report(
+    registry: Registry, report: CertificationReport, subject: Artifact, folder: Path
+) -> Artifact:
+    """For tools and for people: the same facts as JSON and as one page."""
+    files = {"report.json": folder / "report.json", "report.html": folder / "report.html"}
+    files["report.json"].write_text(report.to_json(), encoding="utf-8")
+    files["report.html"].write_text(render(report), encoding="utf-8")
+    pushed = registry.push(
+        files,
+        artifact_type=REPORT_TYPE,
+        media_types={"report.json": "application/json", "report.html": "text/html"},
+        subject=subject,
+        annotations={
+            "dev.edgeramp.issued-at": report.issued_at,
+            "dev.edgeramp.expires-at": report.expires_at,
+        },
+    )
+    say(f"certification report stored as {pushed.digest}, valid until {report.expires_at}")
+    return pushed
 
 
 def _push_model(spec: PackageSpec, registry: Registry, prepared: Artifact, folder: Path) -> Artifact:

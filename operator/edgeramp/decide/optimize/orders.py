@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from edgeramp.api.common import Attempts
 from edgeramp.api.optimizationrun import CandidateResult, CertificationTry, OptimizationRunStatus, Winner
 from edgeramp.decide.hardware import PROBED, Node, selected_features
 from edgeramp.decide.jobs_step import Work
 from edgeramp.decide.optimize.context import Context
+from edgeramp.decide.optimize.findings import certificate, findings
 from edgeramp.decide.optimize.search import baseline, candidate_of, row_of
-from edgeramp.recipes.common import BF16_DOT, INT8_DOT
 from edgeramp.render.job import HOSTNAME, JobOrder
 from edgeramp.report import (
     ArtifactRef,
@@ -103,51 +101,9 @@ def package(ctx: Context, node: Node, winner: Winner, status: OptimizationRunSta
         version=ctx.spec.revision if certified else f"{ctx.spec.revision}-baseline",
         runner=runner(row),
         certificate=certificate(ctx, node, row, status, certified),
+        findings=findings(ctx, node, row, status, certified).model_dump(mode="json", by_alias=True),
     )
     return _work(ctx, None, f"package/{row.id}", spec, winner.tries, threads=0)
-
-
-def certificate(
-    ctx: Context, node: Node, row: CandidateResult, status: OptimizationRunStatus, certified: bool
-) -> dict[str, object]:
-    """What is certified, on which evidence, for which CPUs. Plain JSON; the package Job signs it."""
-    tried = next((t for t in status.certification if t.candidate == row.id), None)
-    content: dict[str, Any] = {
-        "schema": "edgeramp.dev/certificate/v1",
-        "certified": certified,
-        "model": ctx.spec.model,
-        "namespace": ctx.owner.namespace,
-        "revision": ctx.spec.revision,
-        "target": ctx.spec.target.name,
-        "nodeSelector": dict(sorted(ctx.spec.target.node_selector.items())),
-        "isa": list(certified_isa(ctx, node, row)),
-        "node": node.name,
-        "candidate": row.id,
-        "framework": row.framework,
-        "precision": row.precision,
-        "source": ctx.spec.source,
-        "data": ctx.spec.data.wire(),
-        "gates": ctx.spec.gates.wire(),
-        "results": [g.wire() for g in row.gates],
-        "reference": row.reference,
-    }
-    if row.measured and row.measured.report:
-        content["measureReport"] = row.measured.report
-    if certified and tried and tried.quality:
-        content["certification"] = {
-            "alpha": tried.alpha,
-            "quality": tried.quality.model_dump(mode="json", by_alias=True),
-        }
-    return content
-
-
-def certified_isa(ctx: Context, node: Node, row: CandidateResult) -> tuple[str, ...]:
-    """CPU features that a node must promise by label to serve this: what the target selects, and the instructions that
-    the precision was measured with. Where nodes carry no such labels, the probe of the measuring Job counts."""
-    needs = {"int8": INT8_DOT, "bf16": BF16_DOT}.get(row.precision, frozenset())
-    probed = frozenset(row.measured.environment.isa) if row.measured else frozenset()
-    promised = node.features or probed
-    return tuple(sorted((needs & promised) | frozenset(selected_features(ctx.spec.target.node_selector))))
 
 
 def required_isa(ctx: Context) -> tuple[str, ...]:

@@ -217,9 +217,10 @@ def _certified(status: OptimizationRunStatus, step: Step) -> OptimizationRunStat
         match step.outcome:
             case Again(tries=tries):
                 return attempt.model_copy(update={"tries": tries})
-            case Done(summary=CertifySummary(quality=quality)):
+            case Done(summary=CertifySummary(quality=quality, report=report)):
                 verdict, message = _certificate_verdict(quality)
-                return attempt.model_copy(update={"quality": quality, "verdict": verdict, "message": message})
+                found = {"quality": quality, "report": report, "verdict": verdict, "message": message}
+                return attempt.model_copy(update=found)
             case GaveUp(reason=reason, message=message):
                 said = f"{reason}: {message}"[:2048]
                 return attempt.model_copy(update={"verdict": Verdict.ERROR, "message": said})
