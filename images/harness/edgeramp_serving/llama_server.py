@@ -1,18 +1,23 @@
 """The OpenAI-compatible server of llama-cpp-python behind our middleware, so that a ramp sees it as any other server.
 
 One request is one execution: that server works on one at a time. Its own code answers /v1/…; we add readiness, the
-counts, the bound on waiting requests, and the drain.
+counts, the bound on waiting requests, the drain, and who is to blame: that server answers 500 to what it cannot read,
+and a ramp must not be rolled back for its clients' mistakes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 from types import FrameType
 from typing import Any
 
 import uvicorn
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
 from llama_cpp.server import app as llama_app
+from llama_cpp.server.errors import RouteErrorHandler
 from llama_cpp.server.settings import ModelSettings, ServerSettings
 
 from edgeramp_harness import runtime_llama
@@ -47,6 +52,11 @@ def load(settings: Settings) -> FastAPI:
     assert llama_app._llama_proxy is not None  # create_app has just set it; there is no public way to it
     llama_app._llama_proxy(settings.model_name).create_completion(" ", max_tokens=1)
 
+    @app.exception_handler(json.JSONDecodeError)
+    def not_json(_request: Request, error: Exception) -> JSONResponse:
+        """Their handler of errors reads the body once more, outside of itself."""
+        return JSONResponse({"error": _refusal(error)}, 400)
+
     @app.get("/v2/health/ready")
     def ready() -> dict[str, bool]:
         """The same question to all our servers; the gate answers it while we drain."""
@@ -55,10 +65,34 @@ def load(settings: Settings) -> FastAPI:
     return app
 
 
+_described = RouteErrorHandler.error_message_wrapper
+
+
+def _blamed(self: RouteErrorHandler, error: Exception, body: Any = None) -> tuple[int, Any]:
+    """400 in OpenAI's form for a client's mistake; what the library says otherwise."""
+    status, said = _described(self, error, body) if blame(error) >= 500 else (400, _refusal(error))
+    return status, said
+
+
+RouteErrorHandler.error_message_wrapper = _blamed  # type: ignore[method-assign]  # its routes are made on import
+
+
+def _refusal(error: Exception) -> dict[str, Any]:
+    return {"message": str(error)[:500], "type": "invalid_request_error", "param": None, "code": None}
+
+
+def blame(error: Exception) -> int:
+    """400 for what the library raises on bad requests: unreadable, too long for the context, two prompts at once. A model
+    that fails raises RuntimeError."""
+    if isinstance(error, ExceptionGroup):
+        return max(blame(inner) for inner in error.exceptions)
+    return 400 if isinstance(error, RequestValidationError | ValueError | AssertionError) else 500
+
+
 def serve(settings: Settings, app: FastAPI, metrics: Metrics) -> None:
     """Until SIGTERM; returns after the last request was answered."""
     gate = Gate()
-    wrapped = Middleware(app, metrics, gate, counted=COUNTED, executes=True)
+    wrapped = Middleware(app, metrics, gate, counted=COUNTED, executes=True, blame=blame)
     _Server(settings, wrapped, gate).run()
 
 

@@ -31,7 +31,8 @@ class Gate:
 
 class Middleware:
     """Wraps the whole application; `metrics` and `gate` are shared with the model. Requests whose path ends like one of
-    `counted` run it. `executes`: nobody else counts executions, each such request that is not refused is one."""
+    `counted` run it. `executes`: nobody else counts executions, each such request that is not refused is one. `blame`:
+    which status an exception that escapes counts as, also within a stream that had begun with 200."""
 
     def __init__(
         self,
@@ -40,9 +41,10 @@ class Middleware:
         gate: Gate,
         counted: tuple[str, ...] = ("/infer",),
         executes: bool = False,
+        blame: Callable[[Exception], int] = lambda _error: 500,
     ) -> None:
         self._app, self._metrics, self._gate = app, metrics, gate
-        self._ends, self._executes = counted, executes
+        self._ends, self._executes, self._blame = counted, executes, blame
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -79,8 +81,8 @@ class Middleware:
 
         try:
             await self._app(scope, receive, watched)
-        except Exception:
-            status = 500  # also when it broke off within a stream that had begun with 200
+        except Exception as error:
+            status = self._blame(error)
             raise
         finally:
             if self._executes and not 400 <= status < 500:

@@ -135,6 +135,14 @@ def test_a_server_names_the_paths_that_run_its_model_and_each_answer_is_an_execu
     }
 
 
+def test_an_exception_that_a_client_caused_is_the_clients() -> None:
+    server = Harness(counted=("/completions",), executes=True, blame=lambda error: 400)
+    server.breaks_off = True
+    with pytest.raises(RuntimeError):
+        server.get("/v1/completions")
+    assert counts(server) == {'edgeramp_requests_total{outcome="client_error",live="true"} 1'}
+
+
 def test_an_answer_that_breaks_off_is_a_server_error_and_a_failed_execution() -> None:
     server = Harness(counted=("/completions",), executes=True)
     server.breaks_off = True
