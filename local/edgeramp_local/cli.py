@@ -96,7 +96,7 @@ def _images(options: argparse.Namespace) -> None:
     found = _engine()
     if found is None:
         prereqs.require_root("building images")
-    refs = images.build(options.names or images.names(), engine.builder(found) if found else None)
+    refs = images.build(options.names or images.usual(), engine.builder(found) if found else None)
     if options.preload:
         _preload([ref for name, ref in refs.items() if name not in images.SYSTEM], found)
     print(json.dumps(refs, indent=1))

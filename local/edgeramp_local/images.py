@@ -26,6 +26,8 @@ from .config import IMAGE_PREFIX, REGISTRY, REPO, cache_dir, state_dir
 from .shell import Missing, locked, progress, run, say, stream, write_atomic
 
 SYSTEM = ("pause", "coredns", "local-path-provisioner", "envoy-gateway", "envoy")
+ON_DEMAND = ("llama-cpp",)
+"""Built only when named: they compile for minutes."""
 BASE_SUITE = "bookworm"
 _BUILDAH_ENV = {"STORAGE_DRIVER": "overlay", "BUILDAH_ISOLATION": "chroot", "STORAGE_OPTS": ""}
 _CERTIFICATES = Path("/etc/ssl/certs")
@@ -36,6 +38,11 @@ _BASE_LOCK = threading.Lock()
 def names() -> list[str]:
     """Every image that the repository has a Dockerfile for."""
     return sorted(path.parent.name for path in (REPO / "images").glob("*/Dockerfile"))
+
+
+def usual() -> list[str]:
+    """The images that are built when none is named."""
+    return [name for name in names() if name not in ON_DEMAND]
 
 
 def dockerfile(name: str) -> Path:

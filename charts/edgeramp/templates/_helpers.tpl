@@ -57,7 +57,7 @@ capabilities: {drop: [ALL]}
 {{- define "edgeramp.environment" -}}
 EDGERAMP_NAMESPACE: {{ .Release.Namespace | quote }}
 {{- $images := dict }}
-{{- range $name := list "courier" "onnxruntime" "openvino" "server-onnxruntime" "server-openvino" }}
+{{- range $name := list "courier" "onnxruntime" "openvino" "llama-cpp" "server-onnxruntime" "server-openvino" }}
 {{- $_ := set $images $name (include "edgeramp.image" (list $ $name)) }}
 {{- end }}
 {{- range $name, $ref := .Values.images }}

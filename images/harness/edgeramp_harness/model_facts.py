@@ -32,15 +32,24 @@ class ModelFacts:
     outputs: dict[str, Shape] = field(default_factory=dict)
     types: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
+    model_type: str = ""
+    quantization: str = ""
+    declared_family: str = ""
+    declared_quantizable: int = 0
 
     @property
     def quantizable(self) -> int:
-        """Nodes whose work integer kernels can take over."""
-        return sum(count for name, count in self.operators.items() if name in COMPUTE)
+        """Nodes whose work integer kernels can take over; without a graph the matrices that can be stored smaller."""
+        return self.declared_quantizable or sum(
+            count for name, count in self.operators.items() if name in COMPUTE
+        )
 
     @property
     def family(self) -> str:
-        """cnn, transformer-encoder, transformer-decoder, moe, multimodal or other, by operators and ports."""
+        """cnn, transformer-encoder, transformer-decoder, moe, multimodal or other, by operators and ports, unless the header
+        said it."""
+        if self.declared_family:
+            return self.declared_family
         ops, names = self.operators, " ".join([*self.inputs, *self.outputs]).lower()
         attention = ops["Attention"] + ops["MultiHeadAttention"] + ops["GroupQueryAttention"]
         transformer = attention > 0 or (
@@ -67,7 +76,16 @@ def corrupt(message: str) -> JobError:
 
 def read(model_format: str, folder: Path) -> ModelFacts:
     """Facts about the model in `folder`."""
-    return read_onnx(folder / "model.onnx") if model_format == "onnx" else read_ir(folder / "model.xml")
+    match model_format:
+        case "gguf" | "safetensors":
+            from edgeramp_harness import facts_headers  # it builds on this module
+
+            by_format = {"gguf": facts_headers.read_gguf, "safetensors": facts_headers.read_safetensors}
+            return by_format[model_format](folder / f"model.{model_format}")
+        case "openvino-ir":
+            return read_ir(folder / "model.xml")
+        case _:
+            return read_onnx(folder / "model.onnx")
 
 
 def read_onnx(path: Path) -> ModelFacts:

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeramp.report.exit_codes import ExitCode
 from edgeramp.report.summary import Quality
-from edgeramp_harness import statistics
+from edgeramp_harness import statistics, text
 from edgeramp_harness.data import Split
 from edgeramp_harness.errors import JobError
 from edgeramp_harness.log import say
@@ -21,10 +21,11 @@ from edgeramp_harness.statistics import Floats
 
 @dataclass(frozen=True)
 class Scores:
-    """One score per item, in the order of the split."""
+    """One score per item, in the order of the split; `folder` has them as files."""
 
     reference: Floats
     candidate: Floats
+    folder: Path
 
 
 def score_both(runners: Mapping[str, RunnerProcess], metric: str, folder: Path) -> Scores:
@@ -34,7 +35,8 @@ def score_both(runners: Mapping[str, RunnerProcess], metric: str, folder: Path) 
     for side, runner in runners.items():
         found = runner.receive()
         say(f"{side}: {metric} {found['mean']:.4f} on {found['items']} items")
-    return Scores(*(np.load(folder / f"{side}.npy") for side in ("reference", "candidate")))
+    reference, candidate = (np.load(folder / f"{side}.npy") for side in ("reference", "candidate"))
+    return Scores(reference, candidate, folder)
 
 
 def assess_quality(
@@ -42,6 +44,8 @@ def assess_quality(
 ) -> Quality:
     """Exit 16 when the reference scores nothing: a ratio to zero means nothing."""
     b, c = scores.reference, scores.candidate
+    if metric == text.METRIC:
+        return text.assess(b, c, scores.folder, split, gate, confidence, seed)
     if b.sum() <= 0:
         raise JobError(
             ExitCode.BAD_OUTPUT,

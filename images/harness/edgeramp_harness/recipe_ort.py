@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edgeramp.report.spec import Candidate
+from edgeramp.report.spec import Candidate, ModelFormat
 from edgeramp_harness import data, probe
 from edgeramp_harness.errors import unsupported
 from edgeramp_harness.log import say
@@ -24,7 +24,7 @@ class Prepared:
     """What a recipe made: the folder of the artifact and what it says about it."""
 
     folder: Path
-    format: str
+    format: ModelFormat
     tool: str
     operators_quantized: int | None = None
     operators_reverted: int | None = None

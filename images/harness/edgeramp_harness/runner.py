@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from edgeramp.report.exit_codes import ExitCode
-from edgeramp_harness import cgroups, data, runtimes, scoring
+from edgeramp_harness import cgroups, data, runtimes, scoring, text
 from edgeramp_harness.errors import JobError
 
 _FEEDS = 16
@@ -93,6 +93,10 @@ class Runner:
     def score(self, metric: str, out: str) -> dict[str, Any]:
         """Score every item, one at a time as it is served; scores go to a .npy file."""
         assert self.split is not None
+        if metric == text.METRIC:
+            scores = text.score(self.session, self.split, Path(out))
+            np.save(out, scores)
+            return {"mean": float(scores.mean()), "items": len(scores)}
         score = scoring.metric(metric)
         scores = np.empty(self.split.items)
         for index in range(self.split.items):
@@ -100,6 +104,11 @@ class Runner:
             scores[index] = score(outputs, self.split.labels[index : index + 1])[0]
         np.save(out, scores)
         return {"mean": float(scores.mean()), "items": len(scores)}
+
+    def generate(self) -> dict[str, Any]:
+        """A language model's times for one prompt and what it writes after it; None for other models."""
+        generate = getattr(self.session, "generate", None)
+        return {"times": generate(self.feeds[0]) if generate else None}
 
     def _infer(self, feed: dict[str, Any], index: int) -> list[Any]:
         assert self.session is not None
@@ -115,14 +124,14 @@ class Runner:
 
     def _timed(self, runs: int = 0, seconds: float = 0.0) -> list[float]:
         assert self.session is not None
-        infer, feeds, clock = self.session.infer, self.feeds, time.perf_counter
+        unit, feeds, clock = self.session.unit, self.feeds, time.perf_counter
         times: list[float] = []
         count, end = 0, clock() + seconds
         gc.disable()
         while count < runs or (not runs and (count < 3 or clock() < end)):
             feed = feeds[count % len(feeds)]
             start = clock()
-            infer(feed)
+            unit(feed)
             times.append(clock() - start)
             count += 1
         gc.enable()

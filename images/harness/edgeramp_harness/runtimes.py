@@ -52,6 +52,10 @@ class Session(Protocol):
         """Outputs in the order of `outputs`; may be views that the next call overwrites."""
         ...
 
+    def unit(self, feeds: Mapping[str, Array]) -> object:
+        """What a benchmark times: one inference, for a language model one written token."""
+        ...
+
 
 def load(framework: str, folder: Path, precision: str, threads: int) -> Session:
     """A session of `framework` on the model in `folder`. Raises LoadError or PrecisionError."""
@@ -60,6 +64,10 @@ def load(framework: str, folder: Path, precision: str, threads: int) -> Session:
     if framework == "openvino":
         ir = folder / IR_FILE
         return OpenVinoSession(ir if ir.exists() else folder / ONNX_FILE, threads, precision)
+    if framework == "llama.cpp":
+        from edgeramp_harness.runtime_llama import GGUF_FILE, LlamaSession
+
+        return LlamaSession(folder / GGUF_FILE, threads, precision)
     raise LoadError(f"no runtime called {framework}")
 
 
@@ -70,6 +78,10 @@ def import_framework(framework: str) -> str:
         import openvino
 
         return str(openvino.__version__)
+    if framework == "llama.cpp":
+        from edgeramp_harness import runtime_llama
+
+        return runtime_llama.version()
     import onnxruntime
 
     return str(onnxruntime.__version__)
@@ -115,6 +127,8 @@ class OrtSession:
         result: list[Array] = self._session.run(None, dict(feeds))
         return result
 
+    unit = infer
+
 
 class OpenVinoSession:
     """OpenVINO on the CPU: one stream, latency hint, precision pinned."""
@@ -159,3 +173,5 @@ class OpenVinoSession:
             {index[k]: v for k, v in feeds.items()}, share_inputs=True, share_outputs=True
         )
         return list(values.to_tuple())
+
+    unit = infer

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 
 from edgeramp_harness.runtimes import LoadError, PrecisionError
 from edgeramp_serving import artifact
@@ -21,8 +22,7 @@ def main() -> int:
         settings = Settings.from_environment(os.environ)
         files = artifact.verify(settings.model_dir, settings.artifact)
         metrics = Metrics(settings.artifact, settings.framework, settings.precision)
-        engine = Engine(settings, metrics)
-        engine.load()
+        serve, precision = _loaded(settings, metrics)
     except (SettingsError, artifact.ArtifactChanged, LoadError, PrecisionError) as error:
         return _refuse(str(error))
     except Exception as error:  # the warm-up: whatever a runtime raises on zeros
@@ -30,16 +30,32 @@ def main() -> int:
     loaded = time.monotonic() - started
     _say(
         f"{settings.model_name}: {files} files of {settings.artifact[:19]} verified, loaded and warmed in {loaded:.1f}s, "
-        f"{settings.framework} {engine.effective_precision}, {settings.threads} threads"
+        f"{settings.framework} {precision}, {settings.threads} threads"
     )
-    leave_out_unused()
-    # kserve takes a second to import: only once the model is known to run
-    from edgeramp_serving.server import serve
-
     sys.argv = sys.argv[:1]
-    serve(settings, engine, metrics)
+    serve()
     _say("stopped")
     return 0
+
+
+def _loaded(settings: Settings, metrics: Metrics) -> tuple[Callable[[], None], str]:
+    """The model loaded and warmed: what serves it, and the precision that it really runs in."""
+    if settings.framework == "llama.cpp":
+        from edgeramp_serving import llama_server
+
+        app = llama_server.load(settings)
+        return lambda: llama_server.serve(settings, app, metrics), settings.precision
+    engine = Engine(settings, metrics)
+    engine.load()
+
+    def serve() -> None:
+        leave_out_unused()
+        # kserve takes a second to import: only once the model is known to run
+        from edgeramp_serving import server
+
+        server.serve(settings, engine, metrics)
+
+    return serve, engine.effective_precision
 
 
 def _refuse(message: str) -> int:

@@ -30,10 +30,21 @@ class Gate:
 
 
 class Middleware:
-    """Wraps the whole application; `metrics` and `gate` are shared with the model."""
+    """Wraps the whole application; `metrics` and `gate` are shared with the model. Requests whose path ends like one of
+    `counted` run it. `executes`: nobody else counts executions, each such request that is not refused is one. `blame`:
+    which status an exception that escapes counts as, also within a stream that had begun with 200."""
 
-    def __init__(self, app: App, metrics: Metrics, gate: Gate) -> None:
+    def __init__(
+        self,
+        app: App,
+        metrics: Metrics,
+        gate: Gate,
+        counted: tuple[str, ...] = ("/infer",),
+        executes: bool = False,
+        blame: Callable[[Exception], int] = lambda _error: 500,
+    ) -> None:
         self._app, self._metrics, self._gate = app, metrics, gate
+        self._ends, self._executes, self._blame = counted, executes, blame
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -51,7 +62,7 @@ class Middleware:
             await _answer(send, 404, b'{"error":"the model of a server never changes"}', b"application/json")
         elif path == "/v2/health/ready" and self._gate.draining:
             await _answer(send, 503, b'{"error":"draining"}', b"application/json")
-        elif path.endswith("/infer"):
+        elif path.endswith(self._ends):
             await self._counted(scope, receive, send)
         else:
             await self._app(scope, receive, send)
@@ -70,7 +81,12 @@ class Middleware:
 
         try:
             await self._app(scope, receive, watched)
+        except Exception as error:
+            status = self._blame(error)
+            raise
         finally:
+            if self._executes and not 400 <= status < 500:
+                self._metrics.execution(status < 500)
             self._metrics.request(status, time.perf_counter() - start, kind)
 
 

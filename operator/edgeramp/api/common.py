@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from edgeramp.report.spec import Framework, Precision
 from edgeramp.values.quantities import DIGEST_PATTERN, DURATION_PATTERN, RATIO_PATTERN
 
 
@@ -144,8 +145,6 @@ Labels = Annotated[
         ),
     ),
 ]
-Framework = Literal["onnxruntime", "openvino"]
-Precision = Literal["f32", "f16", "bf16", "int8", "int4"]
 
 
 class Condition(ApiPart):
@@ -186,6 +185,9 @@ class Gates(ApiPart):
 
     accuracy_retention: Ratio = "0.95"
     """Share of the original accuracy that must be kept."""
+    perplexity_ratio: Ratio | None = None
+    """For the metric perplexity, in place of accuracyRetention: the largest ratio to the original's perplexity, 1.05
+    where nothing is said."""
     speedup: Ratio = "2.0"
     """How many times faster than the reference."""
     speed_reference: Literal["BestF32", "SourceF32"] = "BestF32"
@@ -206,6 +208,11 @@ class Gates(ApiPart):
             "accuracyRetention",
             "x <= 1.0",
             'accuracyRetention is a share of the original; write a value up to 1, such as "0.95"',
+        ),
+        ratio_rule(
+            "perplexityRatio",
+            "x >= 1.0",
+            'perplexityRatio is the perplexity against the original\'s; write a value of at least 1, such as "1.05"',
         ),
         ratio_rule(
             "memoryReduction",

@@ -15,12 +15,10 @@ from edgeramp.api.common import (
     Condition,
     Digest,
     Duration,
-    Framework,
     Gates,
     Message,
     Name,
     Objective,
-    Precision,
     Ratio,
     StageMetric,
     Target,
@@ -29,6 +27,7 @@ from edgeramp.api.common import (
     cel,
 )
 from edgeramp.api.rollout import Analysis, Route, Strategy, VerbRecord
+from edgeramp.report.spec import Framework, Precision
 from edgeramp.report.summary import Assessment
 
 
@@ -39,7 +38,7 @@ class ModelSource(ApiPart):
     """oci://HOST/REPOSITORY:TAG or @sha256:…, https://, s3://, hf:// or pvc://CLAIM/PATH. A tag is resolved once."""
     digest: Digest | None = None
     """Digest that the source must have."""
-    format: Literal["onnx", "openvino-ir"] = "onnx"
+    format: Literal["onnx", "openvino-ir", "gguf"] = "onnx"
     """Format of the model."""
 
     CEL: ClassVar[tuple[Cel, ...]] = (
@@ -80,7 +79,7 @@ class DataSplits(ApiPart):
 class Evaluation(ApiPart):
     data: DataSplits
     """Labelled data that the search did not train on."""
-    metric: Literal["accuracy"] = "accuracy"
+    metric: Literal["accuracy", "perplexity"] = "accuracy"
     """What is measured on them."""
 
 
@@ -108,7 +107,12 @@ class EdgeModelSpec(ApiPart):
     source: ModelSource
     """The model to optimize."""
     task: Literal[
-        "image-classification", "text-classification", "audio-classification", "classification", "other"
+        "image-classification",
+        "text-classification",
+        "audio-classification",
+        "classification",
+        "text-generation",
+        "other",
     ]
     """What the model does."""
     evaluation: Evaluation
@@ -142,6 +146,11 @@ class EdgeModelSpec(ApiPart):
             "self.targets.all(t, self.targets.exists_one(u, u.name == t.name))",
             "two targets have the same name; give each target a name of its own",
             ".targets",
+        ),
+        Cel(
+            "self.evaluation.metric != 'perplexity' || (has(self.source.format) && self.source.format == 'gguf')",
+            "perplexity is measured on language models in GGUF; write source.format: gguf, or metric: accuracy",
+            ".evaluation.metric",
         ),
     )
 

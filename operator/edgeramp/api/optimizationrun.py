@@ -13,17 +13,15 @@ from edgeramp.api.common import (
     Cel,
     Condition,
     Digest,
-    Framework,
     Gates,
     Message,
     Name,
     Objective,
-    Precision,
     StageMetric,
     Target,
     Text,
 )
-from edgeramp.report.spec import Candidate
+from edgeramp.report.spec import Candidate, Framework, Precision
 from edgeramp.report.summary import MeasureSummary, PackageSummary, PrepareSummary, Quality
 from edgeramp.values.verdict import Verdict
 
@@ -48,11 +46,11 @@ class OptimizationRunSpec(ApiPart):
     """The class of hardware."""
     source: Digest
     """The staged model in the store."""
-    format: Literal["onnx", "openvino-ir"] = "onnx"
+    format: Literal["onnx", "openvino-ir", "gguf"] = "onnx"
     """Its format."""
     data: RunData
     """The staged splits in the store."""
-    metric: Literal["accuracy"] = "accuracy"
+    metric: Literal["accuracy", "perplexity"] = "accuracy"
     """What is measured on them."""
     gates: Gates = Gates()
     """What a candidate must prove."""
@@ -82,7 +80,7 @@ class OptimizationRunSpec(ApiPart):
 class GateResult(ApiPart):
     """One gate on one candidate: the figure, its bound, what was demanded."""
 
-    gate: Literal["accuracyRetention", "speedup", "memoryReduction", "latencyVariation"]
+    gate: Literal["accuracyRetention", "perplexityRatio", "speedup", "memoryReduction", "latencyVariation"]
     verdict: Verdict
     value: Text
     bound: Text = ""

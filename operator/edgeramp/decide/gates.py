@@ -6,17 +6,19 @@ from collections.abc import Sequence
 
 from edgeramp.api.common import Gates
 from edgeramp.api.optimizationrun import GateResult
-from edgeramp.report import MeasureSummary, Memory, Quality
+from edgeramp.report import MeasureSummary, Memory, Quality, TextQuality
 from edgeramp.values.quantities import ratio
 from edgeramp.values.verdict import Verdict, worst
 
+PERPLEXITY_RATIO = "1.05"
+"""Allowed where the manifest says nothing."""
 SUSPECT_RETENTION = 1.05  # a lower bound above this is a broken harness far more often than a better model
 
 
 def judge(measured: MeasureSummary, gates: Gates) -> tuple[GateResult, ...]:
     """All four gates on one candidate, in the order in which people read them."""
     return (
-        accuracy_retention(measured.quality, ratio(gates.accuracy_retention)),
+        quality(measured.quality, gates),
         speedup(measured, ratio(gates.speedup)),
         memory_reduction(measured.memory, gates.memory_metric, ratio(gates.memory_reduction)),
         latency_variation(measured, ratio(gates.latency_variation)),
@@ -39,6 +41,36 @@ def longer_may_decide(measured: MeasureSummary, gates: Gates) -> bool:
 def may_win(verdict: Verdict | None, gates: Gates) -> bool:
     """Pass, or Inconclusive where the policy allows it."""
     return verdict is Verdict.PASS or (verdict is Verdict.INCONCLUSIVE and gates.on_inconclusive == "Allow")
+
+
+def quality_kept(metric: str, gates: Gates) -> float:
+    """The share of quality that must be kept. A perplexity ratio of at most r keeps at least 1/r."""
+    if metric == "perplexity":
+        return 1.0 / ratio(gates.perplexity_ratio or PERPLEXITY_RATIO)
+    return ratio(gates.accuracy_retention)
+
+
+def quality(measured: Quality, gates: Gates) -> GateResult:
+    """The gate of the metric: accuracy for labels, the perplexity ratio for text."""
+    if measured.text is not None:
+        return perplexity_ratio(measured, measured.text, ratio(gates.perplexity_ratio or PERPLEXITY_RATIO))
+    return accuracy_retention(measured, ratio(gates.accuracy_retention))
+
+
+def perplexity_ratio(quality: Quality, text: TextQuality, allowed: float) -> GateResult:
+    """Paired on the same texts: the upper bound of candidate / original must stay within what is allowed."""
+    bound, required = f"{text.ratio_lower:.4f} to {text.ratio_upper:.4f}", f"<= {allowed:g}"
+    value = f"{text.perplexity_ratio:.4f}"
+    if text.ratio_upper < 1 / SUSPECT_RETENTION:
+        message = "BaselineSuspect: far better than the original, which more likely shows a broken baseline"
+        return _result("perplexityRatio", Verdict.INCONCLUSIVE, value, bound, required, message)
+    message = (
+        f"KL divergence {text.kl_divergence:.4g}, same first choice {text.same_top:.2%}, {text.tokens} tokens"
+    )
+    verdict = _between(-text.ratio_upper, -text.ratio_lower, -allowed)
+    if verdict is Verdict.INCONCLUSIVE:
+        message += f"; {quality.items} texts cannot decide"
+    return _result("perplexityRatio", verdict, value, bound, required, message)
 
 
 def accuracy_retention(quality: Quality, required: float) -> GateResult:

@@ -48,3 +48,11 @@ def check_data(items: Mapping[str, int], retention: float, confidence: float) ->
     return DataCheck(
         enough, f"the data {verb} decide retention >= {retention:g}: {', '.join(clauses)} items ({assumed})"
     )
+
+
+def check_texts(items: Mapping[str, int]) -> DataCheck:
+    """For perplexity no spread can be assumed beforehand: only a bound on next to no texts is ruled out."""
+    counts = {split: items.get(split, 0) for split in ("selection", "certification")}
+    enough = min(counts.values()) >= MIN_ITEMS
+    said = ", ".join(f"{split} {count}" for split, count in counts.items())
+    return DataCheck(enough, f"perplexity is compared text by text: {said} texts of at least {MIN_ITEMS}")

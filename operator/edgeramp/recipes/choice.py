@@ -7,11 +7,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from edgeramp.recipes import onnxruntime, openvino
+from edgeramp.recipes import llama_cpp, onnxruntime, openvino
 from edgeramp.recipes.common import Choice, Exclusion, Recipe, Situation
 from edgeramp.report import Candidate
 
-RECIPES: Mapping[str, Recipe] = {"onnxruntime": onnxruntime.options, "openvino": openvino.options}
+RECIPES: Mapping[str, Recipe] = {
+    "onnxruntime": onnxruntime.options,
+    "openvino": openvino.options,
+    "llama.cpp": llama_cpp.options,
+}
 NOT_BUILT = "not built yet"
 EDGE_TPU_LABEL = "edgeramp.dev/accelerator"
 APPLE_LABEL = "edgeramp.dev/apple-silicon"
@@ -65,7 +69,10 @@ def hardware_class(labels: Mapping[str, str], features: frozenset[str]) -> str:
 
 
 def row_for(situation: Situation, labels: Mapping[str, str]) -> str:
-    """The row of the table: what kind of model it is comes before what hardware it shall run on."""
+    """The row of the table: what kind of model it is comes before what hardware it shall run on. GGUF is llama.cpp's own
+    format, so even a large model in it is for llama.cpp."""
+    if situation.assessment.format == "gguf":
+        return "language-model"
     if situation.task in MULTIMODAL_TASKS or situation.assessment.parameters > LARGE_PARAMETERS:
         return "large"
     if situation.task in LANGUAGE_TASKS:

@@ -13,6 +13,11 @@ FRAMEWORK: Framework = "openvino"
 
 def options(situation: Situation) -> Iterable[Option]:
     """Everything OpenVINO can try for this model on this hardware; the costly escalation last."""
+    if situation.assessment.format not in ("onnx", "openvino-ir"):
+        yield Exclusion(
+            "ov-*", f"OpenVINO is given ONNX or its own IR here, not {situation.assessment.format}"
+        )
+        return
     yield Choice(
         _candidate("ov-f32", "fp32", "f32"),
         "the same weights in OpenVINO with the precision pinned to f32 (its default may be bf16)",

@@ -73,11 +73,12 @@ def job_name(spec: JobSpec, attempt: int, place: str = "") -> str:
 
 
 def image_name(spec: JobSpec) -> str:
-    """Which of our images runs this spec. Both framework images carry both CPU runtimes."""
+    """Which of our images runs this spec. Both CPU images carry ONNX Runtime and OpenVINO; llama.cpp has its own.
+    Image names have no dot in them."""
     if isinstance(spec, StageSpec | PackageSpec):
         return "courier"
     if isinstance(spec, PrepareSpec | MeasureSpec | CertifySpec):
-        return spec.candidate.framework
+        return spec.candidate.framework.replace(".", "-")
     return "onnxruntime"
 
 

@@ -25,6 +25,9 @@ ANNOTATION_ARTIFACT = f"{names.GROUP}/artifact"
 ANNOTATION_SERVED = f"{names.GROUP}/served"
 """All that a revision was rendered from, as JSON on its Deployment: found again when a status was lost."""
 
+SERVER_IMAGES = {"llama.cpp": "llama-cpp"}
+"""Frameworks whose Jobs and servers share an image."""
+
 CPU_FEATURE = "feature.node.kubernetes.io/cpu-cpuid."
 
 Manifest = dict[str, Any]
@@ -191,7 +194,7 @@ def _server(served: ServedRevision, settings: Settings) -> Manifest:
 
 def server_image(served: ServedRevision, settings: Settings) -> str:
     """The image of the spec, else the configured one of the framework. KeyError when there is none."""
-    return served.image or settings.image(f"server-{served.framework}")
+    return served.image or settings.image(SERVER_IMAGES.get(served.framework, f"server-{served.framework}"))
 
 
 def _environment(served: ServedRevision) -> list[Manifest]:

@@ -27,6 +27,7 @@ from edgeramp.report.summary import (
     Consistency,
     Environment,
     Failure,
+    Generation,
     Latency,
     MeasureSummary,
     Memory,
@@ -36,12 +37,13 @@ from edgeramp.report.summary import (
     StagedArtifact,
     StageSummary,
     Summary,
+    TextQuality,
     parse_summary,
 )
 
 __all__ = [
     "ArtifactRef", "AssessSpec", "AssessSummary", "Assessment", "BenchmarkProfile", "Candidate", "CertifySpec",
-    "CertifySummary", "Consistency", "Environment", "ExitCode", "Failure", "JobSpec", "Latency", "MeasureSpec",
+    "CertifySummary", "Consistency", "Environment", "ExitCode", "Failure", "Generation", "JobSpec", "Latency", "MeasureSpec",
     "MeasureSummary", "Memory", "PackageSpec", "PackageSummary", "PrepareSpec", "PrepareSummary", "Quality", "RunRef",
-    "Runner", "Source", "StageSpec", "StageSummary", "StagedArtifact", "Store", "Summary", "parse_summary",
+    "Runner", "Source", "StageSpec", "StageSummary", "StagedArtifact", "Store", "Summary", "TextQuality", "parse_summary",
 ]  # fmt: skip

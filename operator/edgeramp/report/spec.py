@@ -8,12 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
 Digest = Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")]
-Framework = Literal["onnxruntime", "openvino"]
+Framework = Literal["onnxruntime", "openvino", "llama.cpp"]
 Precision = Literal["f32", "f16", "bf16", "int8", "int4"]
 Technique = Literal[
-    "fp32", "bf16", "dynamic-int8", "static-int8", "ptq", "accuracy-control", "weight-compression"
+    "fp32", "bf16", "dynamic-int8", "static-int8", "ptq", "accuracy-control", "weight-compression", "gguf"
 ]
-ModelFormat = Literal["onnx", "openvino-ir"]
+ModelFormat = Literal["onnx", "openvino-ir", "gguf", "safetensors"]
 SPLITS = ("calibration", "selection", "certification")
 
 

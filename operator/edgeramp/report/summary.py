@@ -46,6 +46,8 @@ class Assessment(Part):
     inputs: dict[str, list[int | str]] = Field(default_factory=dict)
     outputs: dict[str, list[int | str]] = Field(default_factory=dict)
     quantizable_operators: int = 0
+    model_type: str = ""  # what the file itself calls its architecture: llama, bert, …
+    quantization: str = ""  # GGUF and safetensors: the type that holds most of the weights
     items: dict[str, int] = Field(default_factory=dict)  # per split
     warnings: list[str] = Field(default_factory=list)
 
@@ -68,6 +70,35 @@ class PrepareSummary(Part):
     warnings: list[str] = Field(default_factory=list)
 
 
+class TextQuality(Part):
+    """A language model against its original on the same tokens, n items of text. The perplexity ratio is
+    exp(mean difference of the negative log-likelihood per token), 1 is the original, with one-sided bounds;
+    `kl_divergence` is the mean over positions in nats, `same_top` the share of positions with the same first choice."""
+
+    tokens: int
+    perplexity_reference: float
+    perplexity_candidate: float
+    perplexity_ratio: float
+    ratio_lower: float
+    ratio_upper: float
+    kl_divergence: float
+    same_top: float
+    positions: int
+
+
+class Generation(Part):
+    """A language model's speed: tokens per second while it reads the prompt and while it writes, and milliseconds to
+    the first token of a prompt of `prompt_tokens`. Medians; the speedup of the gates is that of one written token."""
+
+    prompt_tokens: int
+    prompt_per_second: float
+    prompt_per_second_reference: float
+    decode_per_second: float
+    decode_per_second_reference: float
+    first_token_ms: float
+    first_token_ms_reference: float
+
+
 class Quality(Part):
     """Paired scores on the same n items. `both`, `only_reference`, `only_candidate`, `neither` are the four paired
     counts for 0/1 scores. `retention` = mean candidate / mean reference with its one-sided `lower` bound at
@@ -88,6 +119,7 @@ class Quality(Part):
     neither: int | None = None
     items_needed: int | None = None
     method: str = ""
+    text: TextQuality | None = None
 
 
 class Latency(Part):
@@ -143,6 +175,7 @@ class MeasureSummary(Part):
     consistency: Consistency
     memory: Memory
     environment: Environment
+    generation: Generation | None = None
     report: Digest | None = None
     seconds: float = 0.0
     warnings: list[str] = Field(default_factory=list)

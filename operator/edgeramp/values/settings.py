@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Settings:
-    """`images` maps a role's image name (courier, onnxruntime, openvino, server-onnxruntime, server-openvino) to its
-    reference. `signing_secret` lives in the namespace of the Jobs and holds key.pem (ECDSA P-256), `public_keys` are
-    the PEM public keys whose signatures are accepted. `check_hosts` are those that checks may ask: `host`, `host:port`
-    or `*.suffix`."""
+    """`images` maps a role's image name (courier, onnxruntime, openvino, llama-cpp, server-onnxruntime,
+    server-openvino) to its reference. `signing_secret` lives in the namespace of the Jobs and holds key.pem (ECDSA
+    P-256), `public_keys` are the PEM public keys whose signatures are accepted. `check_hosts` are those that checks may
+    ask: `host`, `host:port` or `*.suffix`."""
 
     operator_namespace: str = "edgeramp-system"
     images: Mapping[str, str] = field(default_factory=dict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from local.edgeramp_local import dockerfiles
+from local.edgeramp_local import dockerfiles, images
 from local.edgeramp_local.config import REPO
 from local.edgeramp_local.dockerfiles import Copy
 
@@ -127,3 +127,9 @@ def test_python_packages_come_from_the_lock_alone(path: Path) -> None:
     assert installs
     assert all({"--no-deps", "--require-hashes"} <= set(line.split()) for line in installs)
     assert all(line.index("pip install") < line.index("pip check") for line in installs)
+
+
+def test_what_compiles_for_minutes_is_built_only_when_it_is_named() -> None:
+    assert set(images.ON_DEMAND) < set(images.names())
+    assert sorted({*images.usual(), *images.ON_DEMAND}) == images.names()
+    assert not set(images.usual()) & set(images.ON_DEMAND)

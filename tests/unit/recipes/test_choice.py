@@ -71,6 +71,83 @@ def test_openvino_ir_is_not_given_to_onnx_runtime() -> None:
     assert "ort-*: ONNX Runtime cannot read the format openvino-ir" in found.exclusions
 
 
+GGUF = {
+    "format": "gguf",
+    "architecture": "transformer-decoder",
+    "quantization": "F32",
+    "quantizable_operators": 16,
+}
+
+
+def test_a_language_model_in_gguf_gets_llama_cpp_with_q4_k_m_first_after_the_baseline() -> None:
+    found = expand(situation(**GGUF), "language-model", None)
+    assert [c.id for c in found.candidates] == [
+        "gguf-f32", "gguf-q4-k-m", "gguf-q5-k-m", "gguf-q6-k", "gguf-q8-0", "gguf-iq4-xs",
+    ]  # fmt: skip
+    assert {c.framework for c in found.candidates} == {"llama.cpp"}
+    assert found.candidates[1].params == {"type": "Q4_K_M"}
+    assert f"mlx: {NOT_BUILT}" in found.exclusions
+
+
+def test_a_gguf_model_is_for_llama_cpp_whatever_the_task_the_size_and_the_hardware() -> None:
+    large = Situation(
+        Assessment(**{**CNN, **GGUF, "parameters": 8_000_000_000}), frozenset(), "text-generation"
+    )
+    assert row_for(large, {"nvidia.com/gpu.product": "L4"}) == "language-model"
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        ({"quantization": "Q8_0"}, "gguf-q*: the weights are Q8_0 already; give the model in F32 to quantize it"),
+        ({"quantizable_operators": 0}, "gguf-q*: the model has no matrix whose rows are whole blocks of 32 weights"),
+        ({"architecture": "transformer-encoder"},
+         "gguf-*: only language models that write text are measured, not transformer-encoder"),
+        ({"format": "onnx"}, "gguf-*: llama.cpp reads GGUF, not onnx"),
+    ],
+)  # fmt: skip
+def test_what_llama_cpp_does_not_try_has_its_reason(facts: dict[str, Any], said: str) -> None:
+    assert said in expand(situation(**{**GGUF, **facts}), "language-model", None).exclusions
+
+
+def test_gguf_is_not_given_to_onnx_runtime_or_openvino() -> None:
+    found = expand(situation(**GGUF), "x86", None)
+    assert not found.candidates
+    assert "ort-*: ONNX Runtime cannot read the format gguf" in found.exclusions
+    assert "ov-*: OpenVINO is given ONNX or its own IR here, not gguf" in found.exclusions
+
+
+EXPECTED_TABLE = {
+    "apple": (("mlx",), ("llama.cpp",)),
+    "intel": (("openvino",), ("onnxruntime", "olive")),
+    "nvidia": (("olive", "triton"), ("openvino",)),
+    "arm": (("onnxruntime",), ("openvino", "llama.cpp")),
+    "x86": (("openvino", "onnxruntime"), ("olive",)),
+    "edgetpu": (("openvino",), ("olive",)),
+    "language-model": (("llama.cpp",), ("mlx",)),
+    "large": (("openvino", "olive"), ()),
+}
+
+
+@pytest.mark.parametrize("row", TABLE)
+def test_a_row_of_the_table_tries_what_the_design_says_and_explains_the_rest(row: str) -> None:
+    first, also = EXPECTED_TABLE[row]
+    assert (TABLE[row].first, TABLE[row].also) == (first, also)
+    for model in (CNN, {**CNN, **GGUF}):
+        found = expand(Situation(Assessment(**model), frozenset({"AVX512VNNI"})), row, None)
+        order = (*first, *also)
+        used = {c.framework for c in found.candidates}
+        assert used <= set(order)
+        assert found.choices[0] == f"{row}: {', '.join(order)} (the default for {TABLE[row].hardware})"
+        built = [f for f in order if f in RECIPES]
+        for name in set(order) - set(built):
+            assert f"{name}: {NOT_BUILT}" in found.exclusions
+        for name in set(RECIPES) - set(order):
+            assert f"{name}: not in the default for {TABLE[row].hardware}" in found.exclusions
+        silent = [f for f in built if f not in used]
+        assert len([e for e in found.exclusions if "*" in e.partition(":")[0]]) >= len(silent)
+
+
 def test_every_candidate_has_a_reason() -> None:
     found = expand(situation("AVX512VNNI"), "x86", None)
     assert found.choices[0] == "x86: openvino, onnxruntime, olive (the default for AMD or other x86 CPU)"

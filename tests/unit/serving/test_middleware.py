@@ -17,15 +17,18 @@ INFER = "/v2/models/m/infer"
 class Harness:
     """An application that answers `status`, or raises; and a way to send it requests."""
 
-    def __init__(self) -> None:
+    def __init__(self, **how: Any) -> None:
         self.status: int | None = 200
         self.metrics, self.gate = Metrics(f"sha256:{'a' * 64}", "openvino", "f32"), Gate()
-        self._app = Middleware(self._answer, self.metrics, self.gate)
+        self._app = Middleware(self._answer, self.metrics, self.gate, **how)
+        self.breaks_off = False
 
     async def _answer(self, _scope: Any, _receive: Any, send: Any) -> None:
         if self.status is None:
             raise RuntimeError("boom")
         await send({"type": "http.response.start", "status": self.status, "headers": []})
+        if self.breaks_off:
+            raise RuntimeError("boom within a stream")
         await send({"type": "http.response.body", "body": b"inner"})
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> tuple[int, dict[bytes, bytes], bytes]:
@@ -112,3 +115,40 @@ def test_a_draining_server_is_not_ready_but_answers_and_closes(server: Harness) 
 
 def test_the_model_cannot_be_unloaded_over_http(server: Harness) -> None:
     assert server.get("/v2/repository/models/m/unload")[0] == 404
+
+
+def counts(server: Harness) -> set[str]:
+    lines = server.metrics.render().splitlines()
+    return {line for line in lines if "_total{" in line and not line.endswith(" 0")}
+
+
+def test_a_server_names_the_paths_that_run_its_model_and_each_answer_is_an_execution() -> None:
+    server = Harness(counted=("/completions",), executes=True)
+    server.get("/v1/completions")
+    server.get("/v1/models")
+    server.status = 400
+    server.get("/v1/completions")
+    assert counts(server) == {
+        'edgeramp_requests_total{outcome="ok",live="true"} 1',
+        'edgeramp_requests_total{outcome="client_error",live="true"} 1',
+        'edgeramp_executions_total{outcome="ok"} 1',
+    }
+
+
+def test_an_exception_that_a_client_caused_is_the_clients() -> None:
+    server = Harness(counted=("/completions",), executes=True, blame=lambda error: 400)
+    server.breaks_off = True
+    with pytest.raises(RuntimeError):
+        server.get("/v1/completions")
+    assert counts(server) == {'edgeramp_requests_total{outcome="client_error",live="true"} 1'}
+
+
+def test_an_answer_that_breaks_off_is_a_server_error_and_a_failed_execution() -> None:
+    server = Harness(counted=("/completions",), executes=True)
+    server.breaks_off = True
+    with pytest.raises(RuntimeError):
+        server.get("/v1/completions")
+    assert counts(server) == {
+        'edgeramp_requests_total{outcome="server_error",live="true"} 1',
+        'edgeramp_executions_total{outcome="error"} 1',
+    }

@@ -27,7 +27,8 @@ def run(spec: AssessSpec, context: Context) -> AssessSummary:
     say(f"model: {facts.family}, {facts.parameters:,} parameters, {sum(facts.operators.values())} operators")
     splits = {name: data.load(context.fetch(spec, ref, name)) for name, ref in sorted(spec.data.items())}
     for name, split in splits.items():
-        check_inputs(facts, split, name)
+        if facts.inputs:  # safetensors do not say what the model takes
+            check_inputs(facts, split, name)
     warnings = [*facts.warnings, *_overlap(splits)]
     assessment = Assessment(
         format=spec.model.format,
@@ -39,6 +40,8 @@ def run(spec: AssessSpec, context: Context) -> AssessSummary:
         inputs=facts.inputs,
         outputs=facts.outputs,
         quantizable_operators=facts.quantizable,
+        model_type=facts.model_type[:64],
+        quantization=facts.quantization,
         items={name: split.items for name, split in splits.items()},
         warnings=warnings,
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 from edgeramp.report.certification import PERCENTS
 from edgeramp.report.spec import MeasureSpec, Runner
-from edgeramp.report.summary import Consistency, Environment, Latency, MeasureSummary, Memory
+from edgeramp.report.summary import Consistency, Environment, Generation, Latency, MeasureSummary, Memory
 from edgeramp_harness import benchmark, data, probe, statistics
 from edgeramp_harness.benchmark import Pair, Run
 from edgeramp_harness.context import Context
@@ -20,6 +20,7 @@ from edgeramp_harness.quality import Scores, assess_quality, save_scores, score_
 from edgeramp_harness.runner_process import RunnerProcess
 
 SEED = 20261
+GENERATE_ROUNDS = 3
 
 
 def run(spec: MeasureSpec, context: Context) -> MeasureSummary:
@@ -55,6 +56,7 @@ def run(spec: MeasureSpec, context: Context) -> MeasureSummary:
     digest = context.push_report(spec, report, files)
     return MeasureSummary(
         quality=quality, latency=latency, consistency=consistency, memory=memory, environment=environment,
+        generation=_generation(measured),
         report=digest, seconds=round(time.monotonic() - started, 2), warnings=warnings,
     )  # fmt: skip
 
@@ -68,7 +70,7 @@ class _Process:
         self.spec, self.context, self.folders, self.split, self.index = spec, context, folders, split, index
         self.loaded: dict[str, dict[str, Any]] = {}
         self.warmed: dict[str, dict[str, Any]] = {}
-        self.peaks: dict[str, int] = {}
+        self.generated: dict[str, list[dict[str, float]]] = {"reference": [], "candidate": []}
         self.scores: Scores | None = None
         self.run: Run | None = None
         self.voided: list[Run] = []
@@ -97,10 +99,41 @@ class _Process:
             )  # fmt: skip
             self.run = benchmark.measure(pair, profile, SEED + 100 * self.index)
             self.voided = pair.voided
+            self._generate(runners)
             missing = profile.latency_runs - len(self.run.candidate_times)
             if missing > 0 and missing * pair.candidate_median <= profile.budget_seconds:
                 extra = runners["candidate"].call("block", runs=missing)["times"]
                 self.run.candidate_times = np.concatenate([self.run.candidate_times, np.array(extra)])
+
+    def _generate(self, runners: dict[str, RunnerProcess]) -> None:
+        """Only language models answer; in turns, ABBA."""
+        for side in ("reference", "candidate", "candidate", "reference") * GENERATE_ROUNDS:
+            times = runners[side].call("generate")["times"]
+            if times is None:
+                return
+            self.generated[side].append(times)
+
+
+def _generation(measured: list[_Process]) -> Generation | None:
+    """Medians over all processes."""
+    found: dict[str, dict[str, float]] = {}
+    for side in ("reference", "candidate"):
+        runs = [times for p in measured for times in p.generated[side]]
+        if not runs:
+            return None
+        found[side] = {
+            name: float(np.median([r[name] for r in runs])) for name in ("prompt", "first", "each")
+        }
+    a, b = found["reference"], found["candidate"]
+    return Generation(
+        prompt_tokens=int(b["prompt"]),
+        prompt_per_second=_round(b["prompt"] / b["first"]),
+        prompt_per_second_reference=_round(a["prompt"] / a["first"]),
+        decode_per_second=_round(1 / b["each"]),
+        decode_per_second_reference=_round(1 / a["each"]),
+        first_token_ms=_round(b["first"] * 1e3),
+        first_token_ms_reference=_round(a["first"] * 1e3),
+    )
 
 
 def _latency(runs: list[Run], spec: MeasureSpec) -> Latency:
@@ -198,6 +231,7 @@ def _report(
             {
                 "loaded": p.loaded,
                 "warmed": p.warmed,
+                "generated": p.generated,
                 "runs": [_run_report(r) for r in [*p.voided, *([p.run] if p.run else [])]],
             }
             for p in measured

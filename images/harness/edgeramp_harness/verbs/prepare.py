@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgeramp.report.spec import PrepareSpec
 from edgeramp.report.summary import PrepareSummary
-from edgeramp_harness import data, model_facts, probe, recipe_openvino, recipe_ort
+from edgeramp_harness import data, model_facts, probe, recipe_llama, recipe_openvino, recipe_ort
 from edgeramp_harness.context import Context, artifact_files, describe
 from edgeramp_harness.errors import bad_spec, unsupported
 from edgeramp_harness.log import human_bytes, say
@@ -20,6 +20,7 @@ CHECKED_ITEMS = 8
 _BY_FRAMEWORK = {
     "onnxruntime": ("fp32", "dynamic-int8", "static-int8"),
     "openvino": ("fp32", "bf16", "ptq", "accuracy-control", "weight-compression"),
+    "llama.cpp": ("fp32", "gguf"),
 }
 
 
@@ -48,6 +49,12 @@ def _prepare(
 ) -> Prepared:
     candidate, model_format = spec.candidate, spec.model.format or "onnx"
     out = context.folder("out/artifact")
+    if (candidate.framework == "llama.cpp") != (model_format == "gguf"):
+        raise unsupported(f"{candidate.framework} cannot take a model in {model_format}")
+    if candidate.framework == "llama.cpp":
+        if candidate.technique == "fp32":
+            return recipe_llama.fp32(model, out)
+        return recipe_llama.quantize(model, out, candidate)
     if candidate.framework == "onnxruntime":
         if model_format != "onnx":
             raise unsupported("ONNX Runtime needs the model as ONNX")
@@ -102,7 +109,7 @@ def _push(
     })  # fmt: skip
     return PrepareSummary(
         artifact=pushed.digest,
-        format="onnx" if prepared.format == "onnx" else "openvino-ir",
+        format=prepared.format,
         size_bytes=pushed.size_bytes,
         operators_quantized=prepared.operators_quantized,
         operators_reverted=prepared.operators_reverted,

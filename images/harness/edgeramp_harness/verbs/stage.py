@@ -17,7 +17,8 @@ from edgeramp_harness.log import human_bytes, say
 from edgeramp_harness.store import CHUNK, Reference, Registry, require_disk, sha256_file
 
 _PICKLES = (".pt", ".pth", ".pkl", ".pickle", ".joblib", ".ckpt", ".dill")
-_NAMES: dict[str, tuple[str, ...]] = {"onnx": ("model.onnx",), "openvino-ir": ("model.xml", "model.bin")}
+_NAMES: dict[str, tuple[str, ...]] = {"onnx": ("model.onnx",), "openvino-ir": ("model.xml", "model.bin"),
+                                    "gguf": ("model.gguf",), "safetensors": ("model.safetensors",)}  # fmt: skip
 DATA_NAMES = ("data.npz",)
 _SIZE_LIMIT = 64 * 1024**3
 

@@ -10,7 +10,7 @@ from edgeramp.decide.conditions import condition, find, merged
 from edgeramp.decide.decision import Event
 from edgeramp.decide.edgemodel.context import Context
 from edgeramp.decide.edgemodel.source import SourceStep
-from edgeramp.decide.gates_power import check_data
+from edgeramp.decide.gates_power import check_data, check_texts
 from edgeramp.values.names import ANNOTATION_RETRY
 from edgeramp.values.quantities import ratio
 
@@ -215,7 +215,10 @@ def _admitted(ctx: Context, source: SourceStep) -> Condition:
     """A warning, not a refusal: with too few items a gate ends Inconclusive, whatever the candidate."""
     found, gates = source.facts.assessment, ctx.spec.gates
     assert found
-    data = check_data(found.items, ratio(gates.accuracy_retention), ratio(gates.confidence))
+    if ctx.spec.evaluation.metric == "perplexity":
+        data = check_texts(found.items)
+    else:
+        data = check_data(found.items, ratio(gates.accuracy_retention), ratio(gates.confidence))
     return _make(ctx, "Admitted", True, "EnoughData" if data.enough else "DataMayNotDecide", data.sentence)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edgeramp.api.common import Attempts
 from edgeramp.api.optimizationrun import CandidateResult, CertificationTry, OptimizationRunStatus, Winner
+from edgeramp.decide.gates import quality_kept
 from edgeramp.decide.hardware import PROBED, Node, selected_features
 from edgeramp.decide.jobs_step import Work
 from edgeramp.decide.optimize.context import Context
@@ -60,7 +61,7 @@ def measure(ctx: Context, node: Node, row: CandidateResult, reference: Candidate
         candidate=runner(row),
         data=ArtifactRef(digest=ctx.spec.data.selection),
         metric=ctx.spec.metric,
-        retention=ratio(ctx.spec.gates.accuracy_retention),
+        retention=quality_kept(ctx.spec.metric, ctx.spec.gates),
         benchmark=BenchmarkProfile(
             threads=threads,
             min_rounds=wanted.min_rounds * longer,
@@ -84,7 +85,7 @@ def certify(ctx: Context, node: Node, attempt: CertificationTry, status: Optimiz
         candidate=runner(row),
         data=ArtifactRef(digest=ctx.spec.data.certification),
         metric=ctx.spec.metric,
-        retention=ratio(ctx.spec.gates.accuracy_retention),
+        retention=quality_kept(ctx.spec.metric, ctx.spec.gates),
         alpha=float(attempt.alpha),
     )
     return _work(ctx, node, f"certify/{row.id}", spec, attempt.tries, threads_of(ctx))

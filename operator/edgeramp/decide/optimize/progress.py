@@ -233,6 +233,9 @@ def _certified(status: OptimizationRunStatus, step: Step) -> OptimizationRunStat
 
 def _certificate_verdict(quality: Quality) -> tuple[Verdict, str]:
     said = f"retention {quality.retention:.4f} (bound {quality.lower:.4f}) on {quality.items} unseen items"
+    if quality.text:
+        ratio, bound = quality.text.perplexity_ratio, quality.text.ratio_upper
+        said = f"perplexity ratio {ratio:.4f} (bound {bound:.4f}) on {quality.items} unseen texts"
     if quality.margin_lower > 0:
         return Verdict.PASS, said
     return (Verdict.FAIL if quality.margin_upper < 0 else Verdict.INCONCLUSIVE), said

@@ -15,10 +15,9 @@ from edgeramp.api.optimizationrun import (
 from edgeramp.decide import gates
 from edgeramp.decide.frontier import Point, dominated_by, frontier, rank
 from edgeramp.report import Candidate
-from edgeramp.values.quantities import ratio
 from edgeramp.values.verdict import Verdict
 
-SOURCE_FRAMEWORK = {"onnx": "onnxruntime", "openvino-ir": "openvino"}
+SOURCE_FRAMEWORK = {"onnx": "onnxruntime", "openvino-ir": "openvino", "gguf": "llama.cpp"}
 TERMINAL = ("Measured", "Infeasible", "Skipped")
 
 
@@ -95,7 +94,7 @@ def ranking(spec: OptimizationRunSpec, rows: Sequence[CandidateResult]) -> tuple
     base = baseline(spec, rows)
     able = [r for r in rows if r.state == "Measured" and gates.may_win(r.verdict, spec.gates)]
     points = [p for p in (point(spec, base, r) for r in able) if p]
-    ranked = rank(points, spec.objective.weights, ratio(spec.gates.accuracy_retention))
+    ranked = rank(points, spec.objective.weights, gates.quality_kept(spec.metric, spec.gates))
     return tuple((r.id, r.score, r.why) for r in ranked)
 
 
@@ -116,8 +115,7 @@ def search_done(rows: Sequence[CandidateResult], base: Baseline) -> bool:
 def _beats_source(row: CandidateResult, spec: OptimizationRunSpec) -> bool:
     if row.measured is None or row.measured.latency.speedup <= 1.0:
         return False
-    kept = gates.accuracy_retention(row.measured.quality, ratio(spec.gates.accuracy_retention))
-    return kept.verdict is not Verdict.FAIL
+    return gates.quality(row.measured.quality, spec.gates).verdict is not Verdict.FAIL
 
 
 def _judged(spec: OptimizationRunSpec, base: Baseline, row: CandidateResult) -> CandidateResult:
