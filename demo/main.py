@@ -21,6 +21,7 @@ from demo.shell import CommandFailed
 from demo.until import TookTooLong
 from demo.watching import GatewayCounters, RouteWatch
 
+ENDED = "the demo ran to its end"
 FAILING = Bad("act 2: a revision that fails in production", "digits-v2.yaml", failing=True)
 EXAMPLES = ("digits",)  # built and published
 SLOW = Bad("act 3: a revision that is slow in production", "digits-slow.yaml", failing=False)
@@ -80,9 +81,9 @@ def main(argv: list[str] | None = None) -> int:
     try:
         _perform(options, screen, done, timings)
     except (CommandFailed, TookTooLong, ConnectionError, OSError) as error:
-        done.expect(screen, "the demo ran to its end", False, str(error))
+        done.expect(screen, ENDED, False, str(error))
     except KeyboardInterrupt:
-        done.expect(screen, "the demo ran to its end", False, "interrupted")
+        done.expect(screen, ENDED, False, "interrupted")
     spent = time.monotonic() - clock
     screen.phase("What was measured")
     done.show(screen, spent)

@@ -18,17 +18,17 @@ import re
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-from bench.rest.town import NAMESPACE, Kubelet, Operator, create_rollouts, furnish, operator
+from bench.rest.town import NAMESPACE, Kubelet, Operator, create_rollouts, operator
 from demo import report
 from demo.screen import Screen
+from demo.until import until
 from tests.support.apiserver import ApiServer, _auth, _trust, running
-from tests.support.players import Store
+from tests.support.players import Store, furnish
 
 from edgeramp.effects.kinds import ROLLOUT, Ref
 from edgeramp.effects.live import LiveCluster
@@ -72,14 +72,14 @@ def _until_healthy(screen: Screen, cluster: LiveCluster, count: int) -> float:
         screen.progress(f"{phases.count('Healthy')} of {count} are Healthy")
         return phases.count("Healthy") == count
 
-    _wait(healthy, 1200, "all Rollouts to be Healthy", 2.0)
+    until("all Rollouts to be Healthy", healthy, 1200, every=2.0)
     return time.monotonic() - began
 
 
 def _measured(
     screen: Screen, server: ApiServer, cluster: LiveCluster, fresh: Operator, options: argparse.Namespace
 ) -> dict[str, Any]:
-    _wait(lambda: fresh.looks() >= options.rollouts and fresh.depth() == 0, 300, "the first looks", 0.1)
+    until("the first looks", lambda: fresh.looks() >= options.rollouts and fresh.depth() == 0, 300, every=0.1)
     start_up = time.monotonic() - fresh.started
     screen.say(f"start-up: {start_up:.1f} s until each was looked at")
     time.sleep(min(30.0, options.seconds / 2))  # what start-up left behind is part of no minute at rest
@@ -120,7 +120,7 @@ def _lags(screen: Screen, cluster: LiveCluster, options: argparse.Namespace) -> 
         began = time.monotonic()
         changed = cluster.patch(Ref(*ROLLOUT, NAMESPACE, name), {"spec": {"paused": paused[name]}}) or {}
         wanted = changed["metadata"]["generation"]
-        _wait(lambda n=name, g=wanted: _observed(cluster, n) >= g, 30, f"{name} to be answered", 0.005)  # type: ignore[misc]
+        until(f"{name} to be answered", lambda n=name, g=wanted: _observed(cluster, n) >= g, 30, every=0.005)  # type: ignore[misc]
         lags.append(time.monotonic() - began)
         screen.progress(f"{done + 1} of {options.changes} changes were answered")
     return lags
@@ -129,14 +129,6 @@ def _lags(screen: Screen, cluster: LiveCluster, options: argparse.Namespace) -> 
 def _observed(cluster: LiveCluster, name: str) -> int:
     found = cluster.get(Ref(*ROLLOUT, NAMESPACE, name)) or {}
     return int((found.get("status") or {}).get("observedGeneration", 0))
-
-
-def _wait(done: Callable[[], bool], seconds: float, what: str, every: float) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(every)
 
 
 def _write(screen: Screen, found: dict[str, Any], out: Path) -> int:

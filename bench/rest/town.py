@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from tests.support.apiserver import OPERATOR_TOKEN, ApiServer, grant
+from tests.support.apiserver import OPERATOR_TOKEN, ApiServer
 from tests.support.objects import rollout
 from tests.support.players import Store, set_status
 
@@ -28,32 +28,6 @@ from edgeramp.values.quantities import timestamp
 REPO = Path(__file__).resolve().parents[2]
 NAMESPACE, PORT = "default", 18611
 IMAGES = ("courier", "server-onnxruntime")
-
-
-def furnish(server: ApiServer, cluster: LiveCluster) -> None:
-    """Namespaces, the chart's rights, one node and one Gateway."""
-    for name in ("edgeramp-system", "envoy-gateway-system"):
-        cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
-    grant(server, REPO / "tests" / "golden" / "chart" / "default.yaml")
-    cluster.create(
-        {
-            "apiVersion": "v1",
-            "kind": "Node",
-            "metadata": {"name": "box-1", "labels": {"example.com/class": "box"}},
-        }
-    )
-    cluster.patch(Ref("v1", "Node", "", "box-1"), {"spec": {"taints": None}})
-    ready = {
-        "conditions": [{"type": "Ready", "status": "True"}],
-        "allocatable": {"cpu": "4", "memory": "8Gi"},
-    }
-    set_status(cluster, Ref("v1", "Node", "", "box-1"), ready)
-    listeners = [{"name": "http", "port": 80, "protocol": "HTTP"}]
-    cluster.create({
-        "apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
-        "metadata": {"name": "edge", "namespace": NAMESPACE},
-        "spec": {"gatewayClassName": "eg", "listeners": listeners},
-    })  # fmt: skip
 
 
 def create_rollouts(cluster: LiveCluster, store: Store, count: int) -> None:

@@ -211,7 +211,12 @@ def _start(refs: dict[str, str]) -> None:
 
 def _await_ready() -> None:
     names = {node.name for node in NODES}
-    wait_for("all nodes to be Ready", lambda: controlplane.ready_nodes() >= names, timeout=90)
+    try:
+        wait_for("all nodes to be Ready", lambda: controlplane.ready_nodes() >= names, timeout=120)
+    except Missing as error:
+        late = sorted(names - controlplane.ready_nodes())
+        words = [f"{name}'s kubelet says:\n{processes.last_words(f'{name}-kubelet')}" for name in late]
+        raise Missing("\n".join([f"{error}; not Ready: {', '.join(late)}", *words])) from error
 
 
 def _control_plane() -> None:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from . import dockerfiles, prereqs, registry, tools
 from .config import IMAGE_PREFIX, REGISTRY, REPO, cache_dir, state_dir
-from .shell import Missing, locked, progress, run, say, stream, write_atomic
+from .shell import CommandFailed, Missing, locked, progress, run, say, stream, write_atomic
 
 SYSTEM = ("pause", "coredns", "local-path-provisioner", "envoy-gateway", "envoy")
 ON_DEMAND = ("llama-cpp",)
@@ -102,12 +102,21 @@ def build(wanted: Sequence[str], builder: Builder | None = None) -> dict[str, st
 
 
 def _made(names: Sequence[str], how: Builder) -> dict[str, str]:
-    """Build what is missing, two at a time: installing Python packages keeps one core busy. `down` waits for it, and only
-    one such build runs on a machine."""
+    """Build what is missing, two at a time: installing Python packages keeps one core busy. What fails beside another is
+    tried once more by itself. `down` waits for it, and only one such build runs on a machine."""
     if not names:
         return {}
-    with locked(busy_lock()), locked(cache_dir() / "images.lock"), ThreadPoolExecutor(AT_ONCE) as pool:
-        return dict(zip(names, pool.map(lambda name: _make(name, how), names), strict=True))
+    refs: dict[str, str] = {}
+    with locked(busy_lock()), locked(cache_dir() / "images.lock"):
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            building = {name: pool.submit(_make, name, how) for name in names}
+        for name, future in building.items():
+            try:
+                refs[name] = future.result()
+            except CommandFailed as error:
+                say(f"image {name}: {error}\nonce more, by itself")
+                refs[name] = _make(name, how)
+    return refs
 
 
 def _ref(name: str, registry_address: str) -> str | None:

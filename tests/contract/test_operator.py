@@ -17,9 +17,9 @@ from typing import Any
 
 import httpx
 import pytest
-from tests.support.apiserver import OPERATOR_TOKEN, ApiServer, MissingBinary, grant, running
+from tests.support.apiserver import OPERATOR_TOKEN, ApiServer, MissingBinary, running
 from tests.support.objects import edgemodel, rollout
-from tests.support.players import Players, Store, packaging, set_status
+from tests.support.players import Players, Store, furnish, packaging
 from tests.unit.optimize.bench import Bench
 
 from edgeramp.effects.kinds import DEPLOYMENT, EDGEMODEL, HTTPROUTE, LEASE, ROLLOUT, Ref
@@ -121,20 +121,7 @@ def apiserver() -> Iterator[ApiServer]:
 @pytest.fixture
 def town(apiserver: ApiServer, tmp_path: Path) -> Iterator[Town]:
     cluster, store = LiveCluster(apiserver.access()), Store()
-    for namespace in ("edgeramp-system", "envoy-gateway-system"):
-        cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
-    grant(apiserver, REPO / "tests" / "golden" / "chart" / "default.yaml")
-    node = {"name": "box-1", "labels": {"example.com/class": "box", "kubernetes.io/hostname": "box-1"}}
-    cluster.create({"apiVersion": "v1", "kind": "Node", "metadata": node})
-    ready = {
-        "conditions": [{"type": "Ready", "status": "True"}],
-        "allocatable": {"cpu": "4", "memory": "8Gi"},
-    }
-    set_status(cluster, Ref("v1", "Node", "", "box-1"), ready)
-    cluster.patch(Ref("v1", "Node", "", "box-1"), {"spec": {"taints": None}})
-    gateway = {"gatewayClassName": "eg", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}
-    cluster.create({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
-                    "metadata": {"name": "edge", "namespace": "default"}, "spec": gateway})  # fmt: skip
+    furnish(apiserver, cluster)
     cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {
         "name": "edgeramp-signing", "namespace": "default"}})  # fmt: skip
     operator = Operator(apiserver, store, tmp_path)

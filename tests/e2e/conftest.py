@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from demo import paths
 from demo.kube import Kube
+from demo.main import ENDED
 from demo.reach import Reach
 from tests.e2e.kubectl import Kubectl
 
@@ -36,7 +37,11 @@ def story() -> dict[str, Any]:
             check=False,
         ).returncode
         assert REPORT.exists(), f"the demo ended with {code} and wrote no report"
-    return dict(json.loads(REPORT.read_text()))
+    told = dict(json.loads(REPORT.read_text()))
+    broken = [e["detail"] for e in told["expectations"] if e["name"] == ENDED and not e["met"]]
+    if broken:  # nothing that follows could say more than this
+        pytest.exit(f"the demo did not run to its end: {broken[0]}", returncode=1)
+    return told
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import TypeAdapter
+from tests.support.apiserver import REPO, ApiServer, grant
 
 from edgeramp.effects.admission import CERTIFICATE_TYPE, TITLE
 from edgeramp.effects.kinds import CONFIGMAP, DEPLOYMENT, HTTPROUTE, JOB, POD, Ref, ref
@@ -63,6 +64,24 @@ def set_status(cluster: LiveCluster, where: Ref, status: Json) -> None:
     if fresh is not None:
         body = {**fresh, "status": status}
         cluster._call("update", "PUT", where.of, where.namespace, where.name, body=body, subresource="status")
+
+
+def furnish(server: ApiServer, cluster: LiveCluster) -> None:
+    """What every town has: namespaces, the chart's rights for the operator, one node and one Gateway."""
+    for namespace in ("edgeramp-system", "envoy-gateway-system"):
+        cluster.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
+    grant(server, REPO / "tests" / "golden" / "chart" / "default.yaml")
+    node = {"name": "box-1", "labels": {"example.com/class": "box", "kubernetes.io/hostname": "box-1"}}
+    cluster.create({"apiVersion": "v1", "kind": "Node", "metadata": node})
+    ready = {
+        "conditions": [{"type": "Ready", "status": "True"}],
+        "allocatable": {"cpu": "4", "memory": "8Gi"},
+    }
+    set_status(cluster, Ref("v1", "Node", "", "box-1"), ready)
+    cluster.patch(Ref("v1", "Node", "", "box-1"), {"spec": {"taints": None}})
+    gateway = {"gatewayClassName": "eg", "listeners": [{"name": "http", "port": 80, "protocol": "HTTP"}]}
+    cluster.create({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway",
+                    "metadata": {"name": "edge", "namespace": "default"}, "spec": gateway})  # fmt: skip
 
 
 class Store:

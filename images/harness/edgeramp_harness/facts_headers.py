@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edgeramp_harness import header_gguf, header_safetensors
+from edgeramp_harness.header import HeaderError, Tensor
 from edgeramp_harness.model_facts import ModelFacts, corrupt
 
 _ENCODERS = re.compile(r"bert|t5encoder|eurobert|embedding")
@@ -25,7 +26,7 @@ def read_gguf(path: Path) -> ModelFacts:
     """Exit 12 for a file that is not whole."""
     try:
         header = header_gguf.read(path)
-    except header_gguf.HeaderError as error:
+    except HeaderError as error:
         raise corrupt(f"{path.name} is not a usable GGUF file: {error}") from error
     matrices = [t for t in header.tensors if len(t.shape) > 1]
     facts = ModelFacts(
@@ -66,7 +67,7 @@ def read_safetensors(path: Path) -> ModelFacts:
     """Exit 12 for a file that is not whole."""
     try:
         header = header_safetensors.read(path)
-    except header_safetensors.HeaderError as error:
+    except HeaderError as error:
         raise corrupt(f"{path.name} is not a usable safetensors file: {error}") from error
     facts = ModelFacts(parameters=sum(t.elements for t in header.tensors))
     facts.declared_family = names_family(header.tensors)
@@ -75,7 +76,7 @@ def read_safetensors(path: Path) -> ModelFacts:
     return facts
 
 
-def names_family(tensors: Iterable[header_safetensors.Tensor]) -> str:
+def names_family(tensors: Iterable[Tensor]) -> str:
     """A guess from the names that the common libraries give their weights."""
     listed = list(tensors)
     names = [t.name.lower() for t in listed]

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from edgeramp_harness.header import HeaderError, Tensor
+
 MAX_HEADER = 256 * 1024**2
 MAX_PAIRS = 65_536
 MAX_TENSORS = 262_144
@@ -36,23 +38,6 @@ TYPES: dict[int, tuple[str, int, int]] = {
     29: ("IQ1_M", 256, 56), 30: ("BF16", 1, 2), 34: ("TQ1_0", 256, 54), 35: ("TQ2_0", 256, 66),
     39: ("MXFP4", 32, 17),
 }  # fmt: skip
-
-
-class HeaderError(ValueError):
-    """What is wrong with the file, in words."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """`shape` as GGUF writes it: the row's width first."""
-
-    name: str
-    shape: tuple[int, ...]
-    type: str
-
-    @property
-    def elements(self) -> int:
-        return math.prod(self.shape)
 
 
 @dataclass

@@ -13,27 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from edgeramp_harness.header import HeaderError, Tensor
+
 MAX_HEADER = 100_000_000
 MAX_DIMENSIONS = 8
 BYTES = {
     "F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1, "I64": 8, "I32": 4, "I16": 2, "I8": 1,
     "U64": 8, "U32": 4, "U16": 2, "U8": 1, "BOOL": 1,
 }  # fmt: skip
-
-
-class HeaderError(ValueError):
-    """What is wrong with the file, in words."""
-
-
-@dataclass(frozen=True)
-class Tensor:
-    name: str
-    shape: tuple[int, ...]
-    type: str
-
-    @property
-    def elements(self) -> int:
-        return math.prod(self.shape)
 
 
 @dataclass(frozen=True)

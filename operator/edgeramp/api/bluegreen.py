@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from edgeramp.api.common import ApiPart, Cel, Hostname, cel
+from edgeramp.api.common import ApiPart, Cel, Hostname, percent_rule
 
 
 class BlueGreen(ApiPart):
@@ -21,8 +21,7 @@ class BlueGreen(ApiPart):
         Field(
             ge=0,
             le=100,
-            json_schema_extra=cel(
-                "self >= 0 && self <= 100",
+            json_schema_extra=percent_rule(
                 "mirror is the percentage of requests that are copied to the candidate; write a whole number from 0 to 100",
             ),
         ),

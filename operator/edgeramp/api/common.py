@@ -23,6 +23,11 @@ def cel(rule: str, message: str) -> dict[str, Any]:
     return {"x-kubernetes-validations": [{"rule": rule, "message": message}]}
 
 
+def percent_rule(message: str) -> dict[str, Any]:
+    """The rule of a whole number from 0 to 100."""
+    return cel("self >= 0 && self <= 100", message)
+
+
 def ratio_rule(field: str, condition: str, message: str) -> Cel:
     """A rule on a ratio given as a string: `condition` over `x`. Malformed text is left to the field's own rule."""
     text = f"self.{field}"

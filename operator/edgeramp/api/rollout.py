@@ -25,6 +25,7 @@ from edgeramp.api.common import (
     Target,
     Text,
     cel,
+    percent_rule,
     ratio_rule,
 )
 from edgeramp.values.quantities import DURATION_PATTERN
@@ -148,8 +149,7 @@ class Step(ApiPart):
             Field(
                 ge=0,
                 le=100,
-                json_schema_extra=cel(
-                    "self >= 0 && self <= 100",
+                json_schema_extra=percent_rule(
                     "setWeight is the percentage of requests that reach the candidate; write a whole number from 0 to 100",
                 ),
             ),
@@ -169,8 +169,7 @@ class Step(ApiPart):
             Field(
                 ge=0,
                 le=100,
-                json_schema_extra=cel(
-                    "self >= 0 && self <= 100",
+                json_schema_extra=percent_rule(
                     "setMirror is the percentage of requests that are copied to the candidate; write a whole number from 0"
                     " to 100",
                 ),

@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from edgeramp.api.crd import KINDS, crd
+from edgeramp.cli.generated import settle
 from edgeramp.report.certification import json_schema
 from edgeramp.values.names import GROUP
 
@@ -64,20 +65,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a file is stale")
     parser.add_argument("--schema", type=Path, default=SCHEMA, help="of the certification report")
     options = parser.parse_args(argv)
-    stale = [
-        (path, text)
-        for path, text in files(options.directory, options.chart, options.schema)
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
-    if options.check:
-        for path, _ in stale:
-            print(f"{path} is stale; run `make crds`", file=sys.stderr)
-        return 1 if stale else 0
-    for path, text in stale:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        print(f"wrote {path}")
-    return 0
+    made = files(options.directory, options.chart, options.schema)
+    return settle(made, options.check, "make crds")
 
 
 if __name__ == "__main__":

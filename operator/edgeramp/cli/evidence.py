@@ -11,7 +11,6 @@ with -f nothing is contacted. Exit code 0 when they agree, 3 when they do not, 1
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,10 +18,10 @@ from typing import Any
 
 import yaml
 
-from edgeramp.cli.replay import Replay, document, lines, replay
+from edgeramp.cli import reach, screen
+from edgeramp.cli.replay import document, lines, replay
 from edgeramp.decide.seen import Object
 from edgeramp.effects.kinds import ROLLOUT, Ref
-from edgeramp.effects.live import LiveCluster, configuration
 from edgeramp.values.errors import ClusterError, SpecError
 
 DIFFERS = 3
@@ -36,14 +35,10 @@ def main(argv: Sequence[str]) -> int:
     except (OSError, ClusterError, SpecError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.write(_printed(found, args.output) + "\n")
+    sys.stdout.write(
+        screen.as_json(document(found)) if args.output == "json" else "\n".join(lines(found)) + "\n"
+    )
     return 0 if found.agrees else DIFFERS
-
-
-def _printed(found: Replay, output: str) -> str:
-    if output == "json":
-        return json.dumps(document(found), indent=1)
-    return "\n".join(lines(found))
 
 
 def _rollout(args: argparse.Namespace) -> Object:
@@ -52,10 +47,10 @@ def _rollout(args: argparse.Namespace) -> Object:
         return _from_file(args.file, args.name)
     if not args.name:
         raise SpecError("NAME", "is missing; write a Rollout's name, or -f FILE")
-    cluster = LiveCluster(configuration(args.kubeconfig, args.context))
-    found = cluster.get(Ref(*ROLLOUT, args.namespace, args.name))
+    space = reach.namespace(args)
+    found = reach.connect(args).get(Ref(*ROLLOUT, space, args.name))
     if found is None:
-        raise SpecError("NAME", f"there is no Rollout {args.namespace}/{args.name}")
+        raise SpecError("NAME", f"there is no Rollout {space}/{args.name}")
     return found
 
 
@@ -77,11 +72,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="edgeramp evidence", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("name", nargs="?", help="of the Rollout")
-    parser.add_argument("-n", "--namespace", default="default")
     parser.add_argument(
         "-f", "--file", type=Path, help="a Rollout as kubectl get -o yaml or -o json prints it"
     )
-    parser.add_argument("-o", "--output", choices=("text", "json"), default="text")
-    parser.add_argument("--kubeconfig")
-    parser.add_argument("--context")
+    reach.add_options(parser)
     return parser

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from edgeramp.api.crd import INT_OR_STRING, KINDS, OPEN, RULES, Kind, crd
+from edgeramp.cli.generated import settle
 from edgeramp.values.names import API_VERSION
 from edgeramp.values.reasons import REASONS
 
@@ -118,19 +119,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("directory", nargs="?", type=Path, default=Path("docs/reference"))
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
     options = parser.parse_args(argv)
-    stale = {
-        path: text
-        for path, text in files(options.directory).items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    }
-    for path, text in stale.items():
-        if options.check:
-            print(f"{path} is stale; run `make reference`", file=sys.stderr)
-            continue
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        print(f"wrote {path}")
-    return 1 if options.check and stale else 0
+    return settle(files(options.directory).items(), options.check, "make reference")
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class JobView:
 def view(job: Object, pods: Iterable[Object], now: float) -> JobView:
     """The Job with what its newest pod says. Pods removed by a disruption do not count."""
     meta, status = job["metadata"], job.get("status") or {}
-    pod = _newest(p for p in pods if _belongs(p, meta) and not _disrupted(p))
+    pod = _newest(p for p in pods if belongs(p, meta) and not _disrupted(p))
     ended = _terminated(pod)
     base: dict[str, Any] = {
         "name": meta["name"],
@@ -123,7 +123,7 @@ def _failure(failed: Mapping[str, Any], ended: Mapping[str, Any]) -> dict[str, A
 
 
 def _running(pod: Object | None, now: float) -> dict[str, Any]:
-    reason, message = _waiting(pod)
+    reason, message = waiting(pod)
     if reason in _IMAGE_FINAL + _IMAGE_WAITING:
         since = _time((pod or {}).get("metadata", {}).get("creationTimestamp")) or now
         if reason in _IMAGE_FINAL or now - since >= IMAGE_GRACE_SECONDS:
@@ -131,20 +131,21 @@ def _running(pod: Object | None, now: float) -> dict[str, Any]:
     return {"state": JobState.RUNNING, "reason": reason, "message": message}
 
 
-def _waiting(pod: Object | None) -> tuple[str, str]:
+def waiting(pod: Object | None) -> tuple[str, str]:
     """Why the pod does not run yet: a container's waiting reason, or what the scheduler said."""
     status = (pod or {}).get("status") or {}
     for container in status.get("containerStatuses") or ():
-        waiting = (container.get("state") or {}).get("waiting")
-        if waiting and waiting.get("reason") in _IMAGE_FINAL + _IMAGE_WAITING + _CONFIG_WAITING:
-            return waiting["reason"], waiting.get("message", "")
+        held = (container.get("state") or {}).get("waiting")
+        if held and held.get("reason") in _IMAGE_FINAL + _IMAGE_WAITING + _CONFIG_WAITING:
+            return held["reason"], held.get("message", "")
     for cond in status.get("conditions") or ():
         if cond.get("type") == "PodScheduled" and cond.get("status") == "False":
             return cond.get("reason", "Unschedulable"), cond.get("message", "")
     return "", ""
 
 
-def _belongs(pod: Object, job: Mapping[str, Any]) -> bool:
+def belongs(pod: Object, job: Mapping[str, Any]) -> bool:
+    """Whether the pod is one of the Job with this metadata."""
     meta = pod.get("metadata") or {}
     labels = meta.get("labels") or {}
     owner = next((o for o in meta.get("ownerReferences") or () if o.get("controller")), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgeramp.api.checks import JobCheck
-from edgeramp.render.job import UID
+from edgeramp.render import restricted
 from edgeramp.render.server import RolloutRef
 from edgeramp.values.names import GROUP, LABEL_MANAGED_BY, LABEL_ROLE, label_value, short_hash
 
@@ -32,18 +32,13 @@ def check_job(ref: RolloutRef, name: str, check: JobCheck) -> dict[str, Any]:
             "requests": {"cpu": "50m", "memory": "64Mi"},
             "limits": {"cpu": "1", "memory": "512Mi"},
         },
-        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+        "securityContext": restricted.container(),
     }
     pod = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": restricted.pod(),
         "containers": [container],
     }
     return {

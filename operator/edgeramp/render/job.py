@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from edgeramp.render import restricted
 from edgeramp.report import CertifySpec, MeasureSpec, PackageSpec, PrepareSpec, StageSpec
 from edgeramp.report.spec import JobSpec
 from edgeramp.values.names import API_VERSION, LABEL_MANAGED_BY, LABEL_ROLE, short_hash
 from edgeramp.values.quantities import memory_bytes
 from edgeramp.values.settings import Settings
 
-UID = 10001
 HOSTNAME = "kubernetes.io/hostname"
 KILL_SLACK_SECONDS = (
     60  # the harness ends itself at spec.deadlineSeconds; the Job's own deadline is the net below
@@ -135,13 +135,7 @@ def _pod(order: JobOrder, settings: Settings) -> Manifest:
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 5,
         "nodeSelector": {"kubernetes.io/os": "linux", **order.node_selector},
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
-            "fsGroup": UID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": restricted.pod(fsGroup=restricted.UID),
         "containers": [
             {
                 "name": "worker",
@@ -150,11 +144,7 @@ def _pod(order: JobOrder, settings: Settings) -> Manifest:
                 "command": ["python", "-m", "edgeramp_harness", order.spec.verb, "--spec", "/spec/spec.json"],
                 "env": _environment(order),
                 "resources": _resources(order, settings),
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": restricted.container(readOnlyRootFilesystem=True),
                 "terminationMessagePath": "/dev/termination-log",
                 "terminationMessagePolicy": "File",
                 "volumeMounts": mounts,

@@ -11,12 +11,12 @@ from math import floor
 from typing import Any
 
 from edgeramp.api.rollout import ServedRevision
+from edgeramp.render import restricted
 from edgeramp.values import names
 from edgeramp.values.quantities import cpu_cores
 from edgeramp.values.settings import Settings
 
 PORT = 8080
-UID = 10001
 DRAIN_SECONDS = 5
 """A stopping pod still answers this long, until every proxy has heard that it goes."""
 GRACE_SECONDS = 30
@@ -134,13 +134,7 @@ def _pod(served: ServedRevision, settings: Settings) -> Manifest:
             **dict.fromkeys((f"{CPU_FEATURE}{feature}" for feature in served.isa), "true"),
             **served.node_selector,
         },
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": UID,
-            "runAsGroup": UID,
-            "fsGroup": UID,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        "securityContext": restricted.pod(fsGroup=restricted.UID),
         "initContainers": [_fetch(served, settings)],
         "containers": [_server(served, settings)],
         "volumes": [
@@ -224,9 +218,4 @@ def _resources(cpu: str, memory: str) -> Manifest:
 
 
 def _container_security() -> Manifest:
-    return {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "runAsNonRoot": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    return restricted.container(readOnlyRootFilesystem=True, runAsNonRoot=True)

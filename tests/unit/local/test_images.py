@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from local.edgeramp_local import images
 from local.edgeramp_local.config import REPO
-from local.edgeramp_local.shell import Missing
+from local.edgeramp_local.shell import CommandFailed, Missing
 
 LOCKS = sorted(
     [*REPO.glob("requirements/*.lock"), *REPO.glob("images/*/*.lock"), *REPO.glob("local/tools/*/*.lock")]
@@ -82,3 +82,22 @@ def test_a_node_keeps_an_image_under_repository_and_digest() -> None:
         images.by_digest("172.29.0.1:5000/edgeramp/x:0123@sha256:ab")
         == "172.29.0.1:5000/edgeramp/x@sha256:ab"
     )
+
+
+def test_an_image_that_fails_beside_another_is_built_once_more_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[str] = []
+
+    def make(name: str, how: object) -> str:
+        tries.append(name)
+        if name == "b" and tries.count("b") == 1:
+            raise CommandFailed("the storage was busy")
+        return f"ref-{name}"
+
+    monkeypatch.setattr(images, "cache_dir", lambda: tmp_path / "cache")
+    monkeypatch.setattr(images, "state_dir", lambda: tmp_path / "state")
+    monkeypatch.setattr(images, "_make", make)
+    builder = images.Builder(lambda *_: None, lambda *_: None)
+    assert images._made(["a", "b"], builder) == {"a": "ref-a", "b": "ref-b"}
+    assert sorted(tries) == ["a", "b", "b"]

@@ -7,14 +7,14 @@ from its startingStep on: it holds nothing back once it has an answer, and a fai
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
 from edgeramp.api.checks import Check, CheckMeasurement, CheckRecord
 from edgeramp.api.rollout import RampFacts, RolloutSpec
 from edgeramp.decide.checks.accounting import Outcome, Rules, Tally, due_s, measured, outcome, verdict
 from edgeramp.decide.decision import Action, Create
+from edgeramp.decide.jobs import IMAGE_GRACE_SECONDS, belongs, waiting
 from edgeramp.decide.rollout.course import Course, Hold, abort, because, ramp_of, ramp_with
 from edgeramp.decide.rollout.strategy import steps_of
 from edgeramp.decide.rollout.view import View
@@ -25,7 +25,6 @@ from edgeramp.values.verdict import Verdict
 
 NO_GUARANTEE = "A fixed threshold, without a guarantee."
 KEPT = 10
-IMAGE_GRACE_SECONDS = 90.0
 JOB_LOOK_SECONDS = 30.0
 _SHOWN = 64
 _NOT_STARTING = {
@@ -196,22 +195,11 @@ def _job_says(job: Object, pods: tuple[Object, ...], now: float) -> tuple[Outcom
             return Outcome.INCONCLUSIVE, "the Job did not end within its timeout"
         return Outcome.FAILED, f"the Job failed ({reason})" if reason else "the Job failed"
     age = now - epoch(job["metadata"]["creationTimestamp"]) if "creationTimestamp" in job["metadata"] else 0.0
-    waiting = next(_waiting(job, pods), "")
-    if waiting and age >= IMAGE_GRACE_SECONDS:
-        return Outcome.INCONCLUSIVE, f"the Job cannot start: {waiting}"
+    reasons = (waiting(pod)[0] for pod in pods if belongs(pod, job["metadata"]))
+    found = next((reason for reason in reasons if reason in _NOT_STARTING), "")
+    if found and age >= IMAGE_GRACE_SECONDS:
+        return Outcome.INCONCLUSIVE, f"the Job cannot start: {found}"
     return None
-
-
-def _waiting(job: Object, pods: tuple[Object, ...]) -> Iterator[str]:
-    name = job["metadata"]["name"]
-    mine = (
-        p for p in pods if (p["metadata"].get("labels") or {}).get("batch.kubernetes.io/job-name") == name
-    )
-    for pod in mine:
-        for container in (pod.get("status") or {}).get("containerStatuses") or []:
-            waiting: Mapping[str, Any] = (container.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") in _NOT_STARTING:
-                yield str(waiting["reason"])
 
 
 def _counted(record: CheckRecord, found: Measurement, what: Outcome, why: str) -> CheckRecord:
