@@ -13,8 +13,15 @@ from tests.e2e.kubectl import Kubectl
 
 from edgeramp.report import signature
 from edgeramp.report.certification import CertificationReport
+from edgeramp_harness.provenance import CYCLONEDX_PREDICATE, SLSA_PREDICATE
 from edgeramp_harness.store import Registry
-from edgeramp_harness.verbs.package import CERTIFICATE_TYPE, REPORT_TYPE, fallback_tag
+from edgeramp_harness.verbs.package import (
+    BOM_TYPE,
+    CERTIFICATE_TYPE,
+    PROVENANCE_TYPE,
+    REPORT_TYPE,
+    fallback_tag,
+)
 
 pytestmark = pytest.mark.cluster
 
@@ -37,8 +44,8 @@ def test_the_artifact_has_its_report_in_the_store_and_the_signature_covers_it(
         listed = store.find(fallback_tag(packaged["artifact"])).manifest["manifests"]
         types = {entry["artifactType"]: entry["digest"] for entry in listed}
         assert types[REPORT_TYPE] == packaged["report"] and types[CERTIFICATE_TYPE] == packaged["certificate"]
-        for name in ("report", "certificate"):
-            store.pull(packaged[name], tmp_path)
+        for artifact_type in (REPORT_TYPE, CERTIFICATE_TYPE, PROVENANCE_TYPE, BOM_TYPE):
+            store.pull(types[artifact_type], tmp_path)
     finally:
         reach.close()
     report = CertificationReport.model_validate_json((tmp_path / "report.json").read_text())
@@ -48,3 +55,9 @@ def test_the_artifact_has_its_report_in_the_store_and_the_signature_covers_it(
     keys = kubectl.get("configmap", "edgeramp-signing")["data"]["public.pem"].encode()
     said = signature.verify((tmp_path / "certificate.dsse.json").read_bytes(), [keys], packaged["artifact"])
     assert said.certificate["report"] == packaged["report"]
+    for name, predicate in (("provenance", SLSA_PREDICATE), ("bom", CYCLONEDX_PREDICATE)):
+        statement = (tmp_path / f"{name}.dsse.json").read_bytes()
+        assert (
+            signature.verify(statement, [keys], packaged["artifact"], predicate).manifest
+            == packaged["artifact"]
+        )

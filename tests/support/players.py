@@ -117,14 +117,14 @@ class Store:
         return digest
 
     def package(
-        self, name: str, certified: bool = True, repository: str = "default/digits"
+        self, name: str, certified: bool = True, repository: str = "default/digits", **said: Any
     ) -> PackageSummary:
-        """An artifact whose file says its name, with certificate."""
+        """An artifact whose file says its name, with certificate, which says `said` too."""
         blob = self.put(name.encode())
         manifest = self.put({"schemaVersion": 2, "layers": [
             {"digest": blob, "size": len(name), "annotations": {TITLE: "model.onnx"}}
         ]})  # fmt: skip
-        about = {"certified": certified, "model": "digits", "target": "vnni", "isa": ["AVX512VNNI"]}
+        about = {"certified": certified, "model": "digits", "target": "vnni", "isa": ["AVX512VNNI"], **said}
         envelope = self.put(signature.sign({"model.onnx": blob}, manifest, about, self.private_key))
         certificate = self.put({"schemaVersion": 2, "layers": [{"digest": envelope, "size": 1}]})
         listed = [{"digest": certificate, "size": 1, "artifactType": CERTIFICATE_TYPE}]

@@ -2,6 +2,9 @@
 
 Package Jobs sign in the users' namespaces with the private key in a Secret there; the operator is given public keys
 only, by the chart. So the pair is made here, before either, and the private key never passes through the operator.
+
+`--rotate` makes a new pair. The old public key stays accepted, as retired-<key id>.pem, until that file is removed and
+values.yaml is written and installed again; the old private key is gone.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from edgeramp.report import signature
 from edgeramp.values.names import LABEL_MANAGED_BY
 from edgeramp.values.settings import Settings
 
@@ -31,16 +35,36 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--secret", default=Settings.signing_secret, help="name of the Secret (signing.secretName)"
     )
+    parser.add_argument(
+        "--rotate",
+        action="store_true",
+        help="a new key; the old public key stays accepted until its file is removed",
+    )
     options = parser.parse_args(argv)
     try:
+        if options.rotate:
+            rotate(options.out)
         write(options.out, options.namespace, options.secret)
     except (OSError, ValueError) as error:
         print(f"could not make the signing key: {error}", file=sys.stderr)
         return 1
-    print(f"kubectl apply --filename {options.out}/manifests.yaml")
-    print(f"helm upgrade --install edgeramp charts/edgeramp --values {options.out}/values.yaml ...")
+    secrets = f"kubectl apply --filename {options.out}/manifests.yaml"
+    chart = f"helm upgrade --install edgeramp charts/edgeramp --values {options.out}/values.yaml ..."
+    # A rotated key is accepted before anything is signed with it.
+    print(*((chart, secrets) if options.rotate else (secrets, chart)), sep="\n")
     print(f"Keep {options.out}/key.pem secret: whoever has it can certify.")
     return 0
+
+
+def rotate(out: Path) -> None:
+    """Replace key.pem; its public half is kept first, so that nothing certified is lost if this is cut off."""
+    private = out / "key.pem"
+    if not private.exists():
+        raise ValueError(f"there is no {private} to rotate; leave out --rotate to make the first key")
+    public = public_key(private.read_text(encoding="ascii"))
+    name = f"retired-{signature.key_id(public.encode('ascii'))[:16]}.pem"
+    (out / name).write_text(public, encoding="ascii")
+    _write_private(private, new_key())
 
 
 def write(out: Path, namespaces: Sequence[str], secret: str = Settings.signing_secret) -> None:
@@ -52,7 +76,9 @@ def write(out: Path, namespaces: Sequence[str], secret: str = Settings.signing_s
     key = private.read_text(encoding="ascii")
     public = public_key(key)
     (out / "public.pem").write_text(public, encoding="ascii")
-    (out / "values.yaml").write_text(_yaml([{"signing": {"secretName": secret, "publicKeys": [public]}}]))
+    retired = [path.read_text(encoding="ascii") for path in sorted(out.glob("retired-*.pem"))]
+    accepted = [public, *(old for old in retired if old != public)]
+    (out / "values.yaml").write_text(_yaml([{"signing": {"secretName": secret, "publicKeys": accepted}}]))
     _write_private(
         out / "manifests.yaml", _yaml([m for n in namespaces for m in manifests(n, secret, key, public)])
     )
@@ -97,9 +123,11 @@ def _yaml(documents: list[dict[str, Any]]) -> str:
 
 
 def _write_private(path: Path, text: str) -> None:
-    path.unlink(missing_ok=True)
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+    part = path.with_name(f"{path.name}.part")
+    part.unlink(missing_ok=True)
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+    part.replace(path)
 
 
 if __name__ == "__main__":

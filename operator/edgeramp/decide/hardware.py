@@ -88,11 +88,22 @@ def _matches(labels: Mapping[str, str], selector: Mapping[str, str]) -> bool:
     return all(labels.get(k) == v for k, v in selector.items())
 
 
-def _node(node: Object) -> Node:
-    labels, name = _labels(node), _name(node)
-    features = frozenset(
+def labels_match(node: Object, selector: Mapping[str, str]) -> bool:
+    """Whether the node is of the class, Ready or not."""
+    return _matches(_labels(node), selector)
+
+
+def features_of(node: Object) -> frozenset[str]:
+    """CPU features that the node's labels promise; empty where nobody labels nodes."""
+    labels = _labels(node)
+    return frozenset(
         k.removeprefix(CPU_FEATURE) for k, v in labels.items() if k.startswith(CPU_FEATURE) and v != "false"
     )
+
+
+def _node(node: Object) -> Node:
+    labels, name = _labels(node), _name(node)
+    features = features_of(node)
     host = labels.get(LABEL_MEASUREMENT_HOST, "")
     return Node(name, labels.get("kubernetes.io/hostname", name), host or name, bool(host), features, labels)
 

@@ -44,14 +44,18 @@ class RunSeen:
 
 @dataclass(frozen=True)
 class Admission:
-    """Whether the artifact of a revision may be served: signature, certificate, hardware. `admitted` None: not known yet
-    (the store could not be asked; `message` says why)."""
+    """What the store says of an artifact: whether its signature verifies and it is certified. `admitted` None: not known
+    yet (the store could not be asked; `message` says why). The rest is what the certificate says, empty where it says
+    nothing: CPU features, how it is to be executed, and until when it holds (epoch)."""
 
     admitted: bool | None
     reason: str
     message: str
     certificate: str | None = None
     isa: tuple[str, ...] = ()
+    framework: str = ""
+    precision: str = ""
+    expires_at: float | None = None
 
 
 @dataclass(frozen=True)

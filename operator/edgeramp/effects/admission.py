@@ -1,7 +1,8 @@
 """Whether an artifact may be served: its manifest and certificate are read from the store and checked, by digest.
 
 Nothing the store says is believed: the manifest must hash to its digest, the certificate must be signed by an accepted
-key, and be about this manifest and these files. What was proven once is remembered; what failed is asked again later."""
+key, and be about this manifest and these files. What was proven once is remembered; what failed is asked again later.
+Whether the certificate fits a Rollout's hardware, server and day is decided in `decide.rollout.admission`."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ import httpx
 from edgeramp.decide.seen import Admission
 from edgeramp.report import signature
 from edgeramp.values.errors import ArtifactError
+from edgeramp.values.quantities import epoch
 from edgeramp.values.settings import Settings
 
 CERTIFICATE_TYPE = "application/vnd.edgeramp.certificate.v1"
@@ -156,11 +158,27 @@ def _judged(
     if dict(said.files) != files:
         raise _Refused("DigestMismatch", "the certificate is about other files than the artifact's")
     content = said.certificate
-    isa = tuple(str(feature) for feature in content.get("isa") or ())
     about = f"{content.get('model', '')} for {content.get('target', '')}, key {said.key_id[:16]}"
-    if content.get("certified") is not True:
-        return Admission(False, "NotCertified", f"signed, but not certified: {about}", certificate, isa)
-    return Admission(True, "Certified", f"certified: {about}", certificate, isa)
+    certified = content.get("certified") is True
+    return Admission(
+        certified,
+        "Certified" if certified else "NotCertified",
+        f"certified: {about}" if certified else f"signed, but not certified: {about}",
+        certificate,
+        isa=tuple(str(feature) for feature in content.get("isa") or ()),
+        framework=str(content.get("framework") or ""),
+        precision=str(content.get("precision") or ""),
+        expires_at=_expiry(content),
+    )
+
+
+def _expiry(content: Mapping[str, Any]) -> float | None:
+    """Epoch seconds; None for a certificate without an end, as they were made before 0.1.0."""
+    text = content.get("expiresAt")
+    try:
+        return None if text is None else epoch(str(text))
+    except ValueError as error:
+        raise _Refused("NotCertified", f"the certificate ends at {text!r}, which is no time") from error
 
 
 def _digest(body: bytes) -> str:

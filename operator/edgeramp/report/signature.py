@@ -37,7 +37,8 @@ MAX_ENVELOPE = 1024 * 1024
 
 @dataclass(frozen=True)
 class Statement:
-    """What was signed. `files` maps path to digest (sha256:…); `manifest` is the artifact's manifest digest."""
+    """What was signed. `files` maps path to digest (sha256:…); `manifest` is the artifact's manifest digest; `certificate`
+    is the predicate."""
 
     files: Mapping[str, str]
     manifest: str
@@ -46,9 +47,14 @@ class Statement:
 
 
 def sign(
-    files: Mapping[str, str], manifest: str, certificate: Mapping[str, Any], private_key_pem: bytes
+    files: Mapping[str, str],
+    manifest: str,
+    predicate: Mapping[str, Any],
+    private_key_pem: bytes,
+    predicate_type: str = PREDICATE_TYPE,
 ) -> bytes:
-    """The envelope. Equal input gives an equal statement; ECDSA signatures themselves differ each time.
+    """The envelope of a statement about an artifact: the certificate, or another predicate of that type. Equal input
+    gives an equal statement; ECDSA signatures themselves differ each time.
 
     Raises ArtifactError when the key is not an unencrypted ECDSA P-256 key in PEM.
     """
@@ -57,8 +63,8 @@ def sign(
     statement = {
         "_type": STATEMENT_TYPE,
         "subject": [*subjects, {"name": MANIFEST_SUBJECT, "digest": _digest(manifest)}],
-        "predicateType": PREDICATE_TYPE,
-        "predicate": dict(certificate),
+        "predicateType": predicate_type,
+        "predicate": dict(predicate),
     }
     payload = json.dumps(statement, sort_keys=True, separators=(",", ":")).encode()
     signature = key.sign(_encoded(PAYLOAD_TYPE, payload), ec.ECDSA(hashes.SHA256()))
@@ -70,8 +76,14 @@ def sign(
     return json.dumps(envelope, sort_keys=True, separators=(",", ":")).encode()
 
 
-def verify(envelope: bytes, public_keys_pem: Iterable[bytes], manifest: str | None = None) -> Statement:
-    """The statement, when one of the keys signed it and it is about `manifest` (if given).
+def verify(
+    envelope: bytes,
+    public_keys_pem: Iterable[bytes],
+    manifest: str | None = None,
+    predicate_type: str = PREDICATE_TYPE,
+) -> Statement:
+    """The statement, when one of the keys signed it, it is of the type and about `manifest` (if given). A statement of
+    another type never passes for a certificate, though the same key signed it.
 
     Raises ArtifactError saying what is wrong: not an envelope, no accepted key, an altered payload, another artifact.
     """
@@ -84,7 +96,7 @@ def verify(envelope: bytes, public_keys_pem: Iterable[bytes], manifest: str | No
     )
     if signer is None:
         raise ArtifactError("the certificate's signature does not verify with any accepted key")
-    statement = _statement(payload, _key_id(signer))
+    statement = _statement(payload, _key_id(signer), predicate_type)
     if manifest is not None and statement.manifest != manifest:
         raise ArtifactError(f"the certificate is for {statement.manifest}, not for {manifest}")
     return statement
@@ -133,11 +145,11 @@ def _signed(key: ec.EllipticCurvePublicKey, payload_type: str, payload: bytes, s
     return True
 
 
-def _statement(payload: bytes, signer: str) -> Statement:
+def _statement(payload: bytes, signer: str, wanted: str) -> Statement:
     try:
         data = json.loads(payload)
-        if data["_type"] != STATEMENT_TYPE or data["predicateType"] != PREDICATE_TYPE:
-            raise ArtifactError(f"the signed statement is {data['predicateType']}, not {PREDICATE_TYPE}")
+        if data["_type"] != STATEMENT_TYPE or data["predicateType"] != wanted:
+            raise ArtifactError(f"the signed statement is {data['predicateType']}, not {wanted}")
         subjects = {str(s["name"]): f"sha256:{s['digest']['sha256']}" for s in data["subject"]}
         manifest = subjects.pop(MANIFEST_SUBJECT)
         certificate = dict(data["predicate"])

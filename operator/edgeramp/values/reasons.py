@@ -234,6 +234,16 @@ _ADMISSION = {
     "StoreUnavailable": Reason("The store does not answer.", "Look at the store's pod."),
     "NotAdmitted": Reason("The artifact may not serve; the condition Admitted says why.", "See that condition."),
     "NotCertified": Reason("The artifact has no certificate.", "Optimize it here, or record an override."),
+    "CertificateExpired": Reason(
+        "The certificate has ended.", "Optimize the model anew, or record an override; what serves goes on serving."
+    ),
+    "WronglyCertified": Reason(
+        "The certificate is for another framework or precision than `server` says.", "Correct `server`."
+    ),
+    "ForeignHardware": Reason(
+        "No node of the target promises the CPU features that it is certified for.",
+        "Certify it for this class, choose other nodes, or record an override.",
+    ),
     "NoPublicKey": Reason("The operator has no public key to check with.", "Set the chart's `signing.publicKeys`."),
     "BadSignature": Reason(
         "The signature does not match: forged or altered.", "Do not use it; find out who made it."

@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from edgeramp.cli import keygen
+from edgeramp.report import signature
+from edgeramp.values.errors import ArtifactError
 
 
 def _documents(path: Path) -> list[dict[str, Any]]:
@@ -56,3 +58,60 @@ def test_a_key_that_is_none_is_refused(
     (tmp_path / "key.pem").write_text(content)
     assert keygen.main(["--namespace", "default", "--out", str(tmp_path)]) == 1
     assert "could not make the signing key" in capsys.readouterr().err
+
+
+def _accepted(out: Path) -> list[str]:
+    (values,) = _documents(out / "values.yaml")
+    return list(values["signing"]["publicKeys"])
+
+
+def test_a_rotated_key_signs_and_the_old_one_still_admits_until_it_is_removed(tmp_path: Path) -> None:
+    keygen.write(tmp_path, ["default"])
+    old_private = (tmp_path / "key.pem").read_bytes()
+    manifest = f"sha256:{'b' * 64}"
+    old = signature.sign({}, manifest, {}, old_private)
+    assert keygen.main(["--namespace", "default", "--out", str(tmp_path), "--rotate"]) == 0
+    new = signature.sign({}, manifest, {}, (tmp_path / "key.pem").read_bytes())
+    assert old_private != (tmp_path / "key.pem").read_bytes()
+
+    keys = [key.encode() for key in _accepted(tmp_path)]
+    assert len(keys) == 2
+    assert signature.verify(new, keys).key_id == signature.key_id(keys[0]), "the new key is the first"
+    assert signature.verify(old, keys).key_id == signature.key_id(keys[1])
+
+    for retired in tmp_path.glob("retired-*.pem"):
+        retired.unlink()
+    keygen.write(tmp_path, ["default"])
+    keys = [key.encode() for key in _accepted(tmp_path)]
+    assert signature.verify(new, keys)
+    with pytest.raises(ArtifactError, match="does not verify"):
+        signature.verify(old, keys)
+
+
+def test_the_chart_learns_of_a_rotated_key_before_anything_is_signed_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keygen.write(tmp_path, ["default"])
+    keygen.main(["--namespace", "default", "--out", str(tmp_path), "--rotate"])
+    said = capsys.readouterr().out
+    assert said.index("helm upgrade") < said.index("kubectl apply")
+
+
+def test_rotating_twice_keeps_both_and_cut_off_before_the_new_key_loses_none(tmp_path: Path) -> None:
+    keygen.write(tmp_path, ["default"])
+    keygen.rotate(tmp_path)
+    keygen.rotate(tmp_path)
+    keygen.write(tmp_path, ["default"])
+    assert len(_accepted(tmp_path)) == 3
+    assert all("PRIVATE" not in key for key in _accepted(tmp_path))
+    current = (tmp_path / "public.pem").read_text()
+    (tmp_path / "retired-current.pem").write_text(current)  # kept, and then the machine went down
+    keygen.write(tmp_path, ["default"])
+    assert _accepted(tmp_path).count(current) == 1
+
+
+def test_there_is_nothing_to_rotate_before_the_first_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert keygen.main(["--namespace", "default", "--out", str(tmp_path), "--rotate"]) == 1
+    assert "leave out --rotate" in capsys.readouterr().err

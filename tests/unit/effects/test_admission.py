@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +10,9 @@ from dataclasses import replace
 import pytest
 from tests.support.players import Store
 
-from edgeramp.effects.admission import AGAIN_AFTER, StoreAdmissions
+from edgeramp.effects.admission import AGAIN_AFTER, CERTIFICATE_TYPE, TITLE, StoreAdmissions
+from edgeramp.report import signature
+from edgeramp.values.quantities import epoch
 from edgeramp.values.settings import Settings
 
 
@@ -108,3 +111,53 @@ def test_a_missing_artifact_is_said(store: Store) -> None:
     missing = store.package("model").reference[:-4] + "0000"
     found = StoreAdmissions().admit(missing, _settings(store))
     assert (found.admitted, found.reason) == (False, "ArtifactMissing")
+
+
+def test_what_the_certificate_says_of_server_and_time_is_handed_on(store: Store) -> None:
+    said = {"framework": "openvino", "precision": "int8", "expiresAt": "2027-11-26T12:00:00Z"}
+    found = StoreAdmissions().admit(store.package("model", **said).reference, _settings(store))
+    assert (found.framework, found.precision) == ("openvino", "int8")
+    assert found.expires_at == epoch("2027-11-26T12:00:00Z")
+
+
+def test_a_certificate_whose_end_is_no_time_is_refused(store: Store) -> None:
+    found = StoreAdmissions().admit(store.package("model", expiresAt="never").reference, _settings(store))
+    assert (found.admitted, found.reason) == (False, "NotCertified")
+
+
+def test_a_signed_statement_of_another_type_is_no_certificate(store: Store) -> None:
+    package = store.package("model")
+    manifest = json.loads(store.content[package.artifact])
+    files = {layer["annotations"][TITLE]: layer["digest"] for layer in manifest["layers"]}
+    other = signature.sign(
+        files, package.artifact, {"certified": True}, store.private_key, "https://slsa.dev/provenance/v1"
+    )
+    fake = store.put({"schemaVersion": 2, "layers": [{"digest": store.put(other), "size": 1}]})
+    listed = [{"digest": fake, "size": 1, "artifactType": CERTIFICATE_TYPE}]
+    store.put({"schemaVersion": 2, "manifests": listed}, tag=package.artifact.replace(":", "-", 1))
+    found = StoreAdmissions().admit(package.reference, _settings(store))
+    assert (found.admitted, found.reason) == (False, "BadSignature")
+    assert "slsa.dev" in found.message
+
+
+def test_an_altered_certificate_is_refused(store: Store) -> None:
+    package = store.package("model", certified=False)
+    body = json.loads(store.content[json.loads(store.content[package.certificate])["layers"][0]["digest"]])
+    payload = base64.b64decode(body["payload"]).replace(b'"certified":false', b'"certified":true')
+    forged = store.put({**body, "payload": base64.b64encode(payload).decode()})
+    fake = store.put({"schemaVersion": 2, "layers": [{"digest": forged, "size": 1}]})
+    listed = [{"digest": fake, "size": 1, "artifactType": CERTIFICATE_TYPE}]
+    store.put({"schemaVersion": 2, "manifests": listed}, tag=package.artifact.replace(":", "-", 1))
+    found = StoreAdmissions().admit(package.reference, _settings(store))
+    assert (found.admitted, found.reason) == (False, "BadSignature")
+
+
+def test_after_a_rotation_the_old_key_admits_until_it_is_removed(store: Store) -> None:
+    package, new = store.package("model"), Store()
+    new.close()
+    admissions = StoreAdmissions()
+    assert admissions.admit(
+        package.reference, _settings(store, public_keys=(new.public_key, store.public_key))
+    ).admitted
+    gone = admissions.admit(package.reference, _settings(store, public_keys=(new.public_key,)))
+    assert (gone.admitted, gone.reason) == (False, "BadSignature")

@@ -106,6 +106,35 @@ def test_the_report_is_stored_as_json_and_as_a_page_and_the_signature_covers_it(
     assert done.report in [entry["digest"] for entry in index["manifests"]]
 
 
+STATEMENTS = {
+    "application/vnd.in-toto+json": ("provenance.dsse.json", "https://slsa.dev/provenance/v1"),
+    "application/vnd.cyclonedx+json": ("bom.dsse.json", "https://cyclonedx.org/bom"),
+}
+
+
+@pytest.mark.parametrize("artifact_type", STATEMENTS)
+def test_provenance_and_bill_of_materials_are_signed_referrers_and_no_certificates(
+    bench: Bench, things: Things, tmp_path: Path, artifact_type: str
+) -> None:
+    pem = private_key(tmp_path / "key.pem")
+    done = package(bench, things.model, tmp_path / "key.pem").summary
+    registry = Registry(bench.host, bench.repository, True)
+    index = registry.find(fallback_tag(done.artifact)).manifest
+    digest = [e["digest"] for e in index["manifests"] if e["artifactType"] == artifact_type][-1]
+    stored = registry.pull(digest, tmp_path / "statement")
+    assert stored.manifest["subject"]["digest"] == done.artifact
+    name, predicate = STATEMENTS[artifact_type]
+    envelope, keys = (tmp_path / "statement" / name).read_bytes(), [signature.public_key(pem)]
+    said = signature.verify(envelope, keys, done.artifact, predicate)
+    assert done.artifact.removeprefix("sha256:") in json.dumps(said.certificate) or predicate.startswith(
+        "https://slsa"
+    )
+    with pytest.raises(ArtifactError, match=r"not https://edgeramp\.dev/certificate"):
+        signature.verify(envelope, keys, done.artifact)
+    if artifact_type == "application/vnd.cyclonedx+json":
+        assert json.loads((tmp_path / "statement/bom.cdx.json").read_text()) == said.certificate
+
+
 @pytest.mark.parametrize("content", [
     b"no JSON", b"[]", b'{"distribution": 5, "classes": 5}', b'{"distribution": {"reference": [NaN]}}', b"[" * 100_000,
     json.dumps({"distribution": {"reference": [1] * 101, "candidate": ["x"] * 101}}).encode(),

@@ -1,5 +1,5 @@
-"""package: the ModelPack artifact a server is started from, its certification report, its signed certificate, and an
-OpenSSF model signature.
+"""package: the ModelPack artifact a server is started from, and what vouches for it: certification report, signed
+certificate, SLSA provenance, ML-BOM, and an OpenSSF model signature.
 
 Holds the signing key and never opens a model: files are only hashed and moved. Referrers are listed in the fallback
 tag `sha256-<hex>`, because Debian's registry and distribution 3 have no referrers API.
@@ -20,7 +20,7 @@ from edgeramp.report.certification import CertificationReport, Findings
 from edgeramp.report.spec import PackageSpec
 from edgeramp.report.summary import PackageSummary
 from edgeramp.values.errors import ArtifactError
-from edgeramp_harness import certification
+from edgeramp_harness import certification, provenance
 from edgeramp_harness.context import Context
 from edgeramp_harness.errors import JobError, bad_spec, unsupported
 from edgeramp_harness.log import human_bytes, say
@@ -33,6 +33,8 @@ WEIGHT_TYPE = "application/vnd.cncf.model.weight.v1.raw"
 WEIGHT_CONFIG_TYPE = "application/vnd.cncf.model.weight.config.v1.raw"
 REPORT_TYPE = "application/vnd.edgeramp.certification-report.v1"
 CERTIFICATE_TYPE = "application/vnd.edgeramp.certificate.v1"
+PROVENANCE_TYPE = "application/vnd.in-toto+json"
+BOM_TYPE = "application/vnd.cyclonedx+json"
 OMS_TYPE = "application/vnd.dev.sigstore.bundle.v0.3+json"
 _FILEPATH = "org.cncf.model.filepath"
 
@@ -45,26 +47,16 @@ def run(spec: PackageSpec, context: Context) -> PackageSummary:
     prepared = registry.pull(spec.runner.artifact.digest, folder)
     packaged = _push_model(spec, registry, prepared, folder)
     say(f"package stored: {human_bytes(packaged.size_bytes)} as {packaged.digest}")
-    files = {layer.title: layer.digest for layer in packaged.layers}
-    try:
-        key_id = signature.key_id(signature.public_key(key))
-        report = certification.assemble(_findings(spec), packaged, key_id, registry, time.time())
-        reported = _push_report(registry, report, packaged, context.folder("certification"))
-        content = certification.dated(spec.certificate, report, reported.digest)
-        envelope = signature.sign(files, packaged.digest, content, key)
-    except ArtifactError as error:
-        raise bad_spec(str(error), "SigningKeyUnusable") from error
-    path = context.folder("certificate") / "certificate.dsse.json"
-    path.write_bytes(envelope)
-    certificate = registry.push(
-        {path.name: path},
-        artifact_type=CERTIFICATE_TYPE,
-        media_types={path.name: signature.ENVELOPE_MEDIA_TYPE},
-        subject=packaged,
-        annotations={"dev.edgeramp.key-id": key_id},
+    signer = _Signer(registry, packaged, key)
+    report = certification.assemble(_findings(spec), packaged, signer.key_id, registry, time.time())
+    reported = _push_report(registry, report, packaged, context.folder("certification"))
+    content = certification.dated(spec.certificate, report, reported.digest)
+    statements = context.folder("statements")
+    certificate = signer.push(
+        statements / "certificate.dsse.json", content, signature.PREDICATE_TYPE, CERTIFICATE_TYPE
     )
-    say(f"certificate signed by {key_id[:16]} and stored as {certificate.digest}")
-    referrers = [reported, certificate]
+    say(f"certificate signed by {signer.key_id[:16]} and stored as {certificate.digest}")
+    referrers = [reported, certificate, *_origins(spec, report, packaged, signer, statements)]
     bundle = _model_signature(folder, Path(spec.signing_key_path), context.folder("oms"))
     if bundle is not None:
         referrers.append(
@@ -78,7 +70,7 @@ def run(spec: PackageSpec, context: Context) -> PackageSummary:
         certificate=certificate.digest,
         reference=f"oci://{spec.store.host}/{spec.store.repository}@{packaged.digest}",
         report=reported.digest,
-        key_id=key_id,
+        key_id=signer.key_id,
         size_bytes=packaged.size_bytes,
     )
 
@@ -90,6 +82,56 @@ def _key(path: Path) -> bytes:
         raise bad_spec(
             f"no signing key at {path}; create the Secret with key.pem in this namespace", "SigningKeyMissing"
         ) from error
+
+
+def _origins(
+    spec: PackageSpec, report: CertificationReport, packaged: Artifact, signer: _Signer, folder: Path
+) -> tuple[Artifact, Artifact]:
+    """How the artifact came to be: SLSA provenance, and the ML-BOM both signed and bare."""
+    built = provenance.provenance(spec, report)
+    bill = provenance.bill_of_materials(report, packaged)
+    bare = folder / "bom.cdx.json"
+    bare.write_text(json.dumps(bill, indent=1), encoding="utf-8")
+    stored = (
+        signer.push(folder / "provenance.dsse.json", built, provenance.SLSA_PREDICATE, PROVENANCE_TYPE),
+        signer.push(folder / "bom.dsse.json", bill, provenance.CYCLONEDX_PREDICATE, BOM_TYPE, bare),
+    )
+    say("provenance and bill of materials signed and stored beside it")
+    return stored
+
+
+class _Signer:
+    """Signs statements about one artifact and stores each as its referrer. Raises JobError where the key is unusable."""
+
+    def __init__(self, registry: Registry, subject: Artifact, key: bytes) -> None:
+        self._registry, self._subject, self._key = registry, subject, key
+        self._files = {layer.title: layer.digest for layer in subject.layers}
+        try:
+            self.key_id = signature.key_id(signature.public_key(key))
+        except ArtifactError as error:
+            raise bad_spec(str(error), "SigningKeyUnusable") from error
+
+    def push(
+        self,
+        path: Path,
+        predicate: dict[str, Any],
+        predicate_type: str,
+        artifact_type: str,
+        beside: Path | None = None,
+    ) -> Artifact:
+        """The envelope as a file of its own; `beside`, the same unsigned, for tools that know no envelopes."""
+        path.write_bytes(
+            signature.sign(self._files, self._subject.digest, predicate, self._key, predicate_type)
+        )
+        files = {p.name: p for p in (path, beside) if p is not None}
+        media = {path.name: signature.ENVELOPE_MEDIA_TYPE, **({beside.name: BOM_TYPE} if beside else {})}
+        return self._registry.push(
+            files,
+            artifact_type=artifact_type,
+            media_types=media,
+            subject=self._subject,
+            annotations={"dev.edgeramp.key-id": self.key_id, "in-toto.io/predicate-type": predicate_type},
+        )
 
 
 def _findings(spec: PackageSpec) -> Findings:

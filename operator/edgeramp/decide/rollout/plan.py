@@ -10,6 +10,7 @@ from edgeramp.decide.conditions import condition, find, merged
 from edgeramp.decide.decision import Apply, Decision, Event, Patch
 from edgeramp.decide.rollout import report
 from edgeramp.decide.rollout.actions import actions, due_at, ordered, quiet_at, wanted_route
+from edgeramp.decide.rollout.admission import ends_at
 from edgeramp.decide.rollout.advance import advance
 from edgeramp.decide.rollout.analysis import compares, judge, planned
 from edgeramp.decide.rollout.checks import judge_checks, next_looks
@@ -139,6 +140,9 @@ def _again(view: View, course: Course) -> float | None:
     if quiet_at(course) > view.now and _unfinished(view, course):
         times.append(quiet_at(course))
     times += next_looks(view, course)
+    end = ends_at(view.admission, view.now)
+    if end is not None:
+        times.append(end)
     for entry in course.retiring:
         due = due_at(course, entry.revision)
         servers = view.of(entry.revision)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from edgeramp.api.rollout import RolloutSpec, RolloutStatus, ServedRevision, Step
+from edgeramp.decide.rollout.admission import admission
 from edgeramp.decide.rollout.strategy import steps_of
 from edgeramp.decide.seen import Admission, Object, RolloutSeen
 from edgeramp.render.route import (
@@ -28,8 +29,6 @@ from edgeramp.values.quantities import epoch
 
 CRASH_LOOP = 3
 """From this many restarts on a container counts as crashing in a loop."""
-NOT_TO_BE_ALLOWED = ("BadSignature", "DigestMismatch", "ArtifactMissing")
-"""What no override makes right: these say that the bytes are not what somebody vouched for."""
 _WAITING_IS_TROUBLE = {
     "CrashLoopBackOff", "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "CreateContainerConfigError",
     "CreateContainerError", "RunContainerError",
@@ -112,16 +111,7 @@ class View:
     @property
     def admission(self) -> Admission | None:
         """Whether the wanted artifact may be served, the recorded override of the spec included."""
-        found, allowed = self.seen.admissions.get(self.spec.artifact), self.spec.allow_uncertified
-        if (
-            found is None
-            or found.admitted is not False
-            or allowed is None
-            or found.reason in NOT_TO_BE_ALLOWED
-        ):
-            return found
-        text = f"Served without a certificate, allowed by {allowed.approved_by}: {allowed.reason}"
-        return replace(found, admitted=True, reason="AllowedUncertified", message=text)
+        return admission(self.seen.admissions.get(self.spec.artifact), self.spec, self.seen.nodes, self.now)
 
     def referenced(self, revision: str) -> bool:
         """Whether an observed route names the revision's Service at all."""
