@@ -14,6 +14,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edgeramp_harness.signal_stack import drop_signal_stack
+
 Array = NDArray[Any]
 ONNX_FILE = "model.onnx"
 IR_FILE = "model.xml"
@@ -154,6 +156,8 @@ class OpenVinoSession:
             self._request = self._compiled.create_infer_request()
         except Exception as error:  # OpenVINO raises RuntimeError and its kin
             raise LoadError(f"OpenVINO cannot load {path.name}: {error}") from error
+        finally:
+            drop_signal_stack()
         self.inputs = tuple(self._port(p) for p in self._compiled.inputs)
         self.outputs = tuple(self._port(p) for p in self._compiled.outputs)
         self._index = {p.name: i for i, p in enumerate(self.inputs)}

@@ -13,6 +13,7 @@ from edgeramp_harness.errors import bad_spec, unsupported
 from edgeramp_harness.log import human_bytes, say
 from edgeramp_harness.recipe_ort import Prepared
 from edgeramp_harness.runner_process import RunnerProcess
+from edgeramp_harness.signal_stack import drop_signal_stack
 from edgeramp_harness.store import Registry
 from edgeramp_harness.verbs.assess import check_inputs
 
@@ -63,6 +64,16 @@ def _prepare(
         if candidate.technique == "dynamic-int8":
             return recipe_ort.dynamic_int8(model, out, candidate)
         return recipe_ort.static_int8(model, out, candidate, calibration)
+    try:
+        return _prepare_openvino(spec, context, model, calibration, family, out)
+    finally:
+        drop_signal_stack()
+
+
+def _prepare_openvino(
+    spec: PrepareSpec, context: Context, model: Path, calibration: data.Split, family: str, out: Path
+) -> Prepared:
+    candidate, model_format = spec.candidate, spec.model.format or "onnx"
     match candidate.technique:
         case "ptq":
             return recipe_openvino.ptq(model, model_format, out, candidate, calibration, family)
