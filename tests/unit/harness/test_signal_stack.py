@@ -36,6 +36,10 @@ os.kill(os.getpid(), signal.SIGALRM)
 def test_a_signal_after_openvinos_end_on_another_thread_is_handled(tmp_path: Path) -> None:
     onnx.save(tiny_model(), str(tmp_path / "model.onnx"))
     done = subprocess.run(
-        [sys.executable, "-c", _SCRIPT, str(tmp_path)], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-c", _SCRIPT, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert (done.returncode, done.stdout.split()) == (0, ["disabled", "handled"]), done.stderr
