@@ -4,11 +4,15 @@ One ramp, told from its beginning to its end; not one request may fail on the wa
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from demo import paths
 from tests.e2e.conftest import Sender, Traffic
 from tests.e2e.kubectl import Kubectl
 from tests.e2e.ramps import ROLLOUT, Artifacts, steered
@@ -118,10 +122,41 @@ def test_case_22_applying_the_same_manifest_does_not_try_again(ramp: Ramp) -> No
     assert (ramp.status["phase"], ramp.status["weight"]) == ("Degraded", 0)
 
 
+def edgeramp(ramp: Ramp, verb: str, *flags: str) -> dict[str, Any]:
+    """The command on the real API server: what it says, as JSON."""
+    words = [
+        verb,
+        NAME,
+        f"--namespace={ramp.kubectl.namespace}",
+        f"--kubeconfig={paths.kubeconfig()}",
+        *flags,
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "edgeramp.cli.main", *words, "--output=json"],
+        env=paths.environment(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.stdout, done.stderr
+    return {"code": done.returncode, **json.loads(done.stdout)}
+
+
 def test_case_21_retry_begins_from_the_first_step(ramp: Ramp) -> None:
-    assert ramp.order("retry", step="1")["accepted"]
+    said = edgeramp(ramp, "retry")
+    assert (said["code"], said["accepted"]) == (0, True)
     ramp.is_at(20, "Paused")
     assert ramp.status["step"] == "2/9"
+    user = json.loads(ramp.kubectl.must("auth", "whoami", "-o", "json"))["status"]["userInfo"]["username"]
+    assert ramp.status["verbs"][-1]["by"] == f"kubectl-edgeramp/{user}"
+
+
+def test_an_order_for_another_step_is_refused_to_the_command(ramp: Ramp) -> None:
+    said = edgeramp(ramp, "promote", "--step=7")
+    assert (said["code"], said["accepted"]) == (3, False)
+    assert "step 2 now" in said["message"]
+    assert ramp.status["weight"] == 20
 
 
 def test_case_04_promote_out_of_a_long_pause_and_a_short_one_ends_by_itself(ramp: Ramp) -> None:

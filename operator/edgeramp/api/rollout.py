@@ -12,6 +12,7 @@ from edgeramp.api.common import (
     ApiPart,
     Cel,
     Condition,
+    Digest,
     Duration,
     Hostname,
     Labels,
@@ -445,23 +446,29 @@ class Retiring(ApiPart):
 
 
 class VerbRecord(ApiPart):
-    """A one-time verb that was asked for by annotation: done or refused, and why."""
+    """A one-time verb that was asked for by annotation: done or refused, and why. `by`: the field manager that wrote it,
+    which for `kubectl edgeramp` ends with the user's name; a client's word, the proof is the API server's audit log."""
 
     verb: Text
     value: Text
+    by: Text = ""
     accepted: bool
     message: Message
     at: Text
 
 
 class HistoryEntry(ApiPart):
+    """How a ramp ended. `certificate`: digest of the report that admitted the artifact; `took`: from its start to its end."""
+
     revision: Annotated[str, Field(max_length=16)]
     artifact: Annotated[str, Field(max_length=512)]
     framework: Text = ""
     precision: Text = ""
+    certificate: Digest | None = None
     outcome: Literal["Promoted", "FastPromoted", "Aborted", "Superseded", "RolledBack"]
     started_at: Text
     finished_at: Text
+    took: Text = ""
     message: Message = ""
 
 

@@ -1,10 +1,11 @@
-"""The command `edgeramp` (also `kubectl edgeramp`): looks at things and generates files; the operator is edgeramp.entry."""
+"""The command `edgeramp` (also `kubectl edgeramp`): looks at things, steers Rollouts, generates files."""
 
 from __future__ import annotations
 
 import typer
 
 from edgeramp import __version__
+from edgeramp.cli import ask
 from edgeramp.cli import convert as convert_command
 from edgeramp.cli import crds as crds_command
 from edgeramp.cli import evidence as evidence_command
@@ -75,6 +76,16 @@ def simulate(context: typer.Context) -> None:
 def convert(context: typer.Context) -> None:
     """Make a Rollout of ours from an Argo Rollout's manifest, and list what has no counterpart."""
     raise typer.Exit(convert_command.main(context.args))
+
+
+def _order(verb: str, help: str) -> None:
+    @app.command(name=verb, help=help, context_settings=_PASS_ON)
+    def _given(context: typer.Context) -> None:
+        raise typer.Exit(ask.main(verb, context.args))
+
+
+for _verb, _help in ask.ORDERS.items():
+    _order(_verb, _help)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kubernetes import config
+import urllib3
+from kubernetes import client, config
 
-from edgeramp.effects.live import LiveCluster, configuration
+from edgeramp.effects.live import CONNECT_TIMEOUT, READ_TIMEOUT, LiveCluster, configuration
 from edgeramp.values.errors import ClusterError
 
+MANAGER = "kubectl-edgeramp"
+"""Under this name, and the user's, the API server records what a command writes (metadata.managedFields)."""
 _POD_NAMESPACE = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -35,12 +38,27 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def connect(args: argparse.Namespace) -> LiveCluster:
-    """The cluster that the flags mean. ClusterError when there are no credentials."""
+def connect(args: argparse.Namespace, writes: bool = False) -> LiveCluster:
+    """The cluster that the flags mean. ClusterError when there are no credentials. `writes`: under the user's name."""
     try:
-        return LiveCluster(configuration(args.kubeconfig, args.context))
+        access = configuration(args.kubeconfig, args.context)
     except config.ConfigException as error:
         raise ClusterError(f"no cluster to ask: {error}; write --kubeconfig, or set KUBECONFIG") from error
+    return LiveCluster(access, manager=_manager(access)) if writes else LiveCluster(access)
+
+
+def _manager(access: client.Configuration) -> str:
+    """The field manager of this user: a name for the record, not a proof (the API server's audit log has that)."""
+    try:
+        review = client.AuthenticationV1Api(client.ApiClient(access)).create_self_subject_review(
+            client.V1SelfSubjectReview(), _request_timeout=(CONNECT_TIMEOUT, READ_TIMEOUT)
+        )
+        user = review.to_dict()["status"]["user_info"]["username"]
+    except (client.ApiException, urllib3.exceptions.HTTPError, OSError, KeyError, TypeError):
+        return (
+            MANAGER  # an API server that does not tell who one is, or is away: the order itself will say so
+        )
+    return f"{MANAGER}/{user}"[:128]
 
 
 def namespace(args: argparse.Namespace) -> str:

@@ -61,8 +61,10 @@ class LiveCluster(Records):
         access: client.Configuration,
         namespace: str = "edgeramp-system",
         clock: Callable[[], float] = time.time,
+        manager: str = FIELD_MANAGER,
     ) -> None:
         super().__init__(namespace, clock)
+        self._manager = manager
         self._api = client.ApiClient(access)
 
     def get(self, ref: Ref) -> Object | None:
@@ -85,7 +87,7 @@ class LiveCluster(Records):
 
     def apply(self, manifest: Mapping[str, Any]) -> Object:
         where = ref(manifest)
-        query = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        query = {"fieldManager": self._manager, "force": "true"}
         done = self._call(
             "patch", "PATCH", where.of, where.namespace, where.name, query, manifest, "apply-patch+yaml"
         )
@@ -103,7 +105,7 @@ class LiveCluster(Records):
                 "POST",
                 where.of,
                 where.namespace,
-                query={"fieldManager": FIELD_MANAGER},
+                query={"fieldManager": self._manager},
                 body=manifest,
             )
         except Conflict:
@@ -124,12 +126,12 @@ class LiveCluster(Records):
             return  # another object has the name now: the one meant is gone
 
     def patch(self, ref: Ref, body: Mapping[str, Any]) -> Object | None:
-        query = {"fieldManager": FIELD_MANAGER}
+        query = {"fieldManager": self._manager}
         return self._call("patch", "PATCH", ref.of, ref.namespace, ref.name, query, body, "merge-patch+json")
 
     def replace(self, manifest: Mapping[str, Any]) -> Object:
         where = ref(manifest)
-        query = {"fieldManager": FIELD_MANAGER}
+        query = {"fieldManager": self._manager}
         done = self._call("update", "PUT", where.of, where.namespace, where.name, query, manifest)
         return _present(done, where)
 

@@ -10,6 +10,7 @@ from tests.support.world import Behaviour, World, healthy, spec_of
 from edgeramp.decide.seen import Admission
 from edgeramp.render.route import split_of
 
+CERTIFICATE = f"sha256:{'c' * 64}"
 NO_ANALYSIS: dict[str, Any] = {"enabled": False}
 WIDE: dict[str, Any] = {
     "falsePromotion": "0.2",
@@ -116,6 +117,20 @@ def test_case_06_a_stale_promote_is_refused_with_the_present_step() -> None:
     assert world.weight("B") == 10
     assert verbs(world) == [("promote", False)]
     assert "step 2 now" in world.status["verbs"][0]["message"]
+
+
+def test_case_06_a_promote_of_the_attempt_before_is_no_excuse_for_a_stale_one() -> None:
+    world = healthy(manual(10, 20, 30))
+    world.set_artifact("B")
+    world.run(5)
+    for verb in ("promote", "promote", "abort", "retry"):
+        world.annotate(verb)
+        world.run(5)
+    assert [accepted for _, accepted in verbs(world)] == [True] * 4
+    world.annotate("promote", f"{world.revision('B')}/4")
+    world.run(5)
+    assert verbs(world)[-1] == ("promote", False)
+    assert world.weight("B") == 10
 
 
 def test_case_07_paused_freezes_weights_conditions_and_the_progress_deadline() -> None:
@@ -537,3 +552,35 @@ def test_only_an_admitted_artifact_is_started(
     assert ((world.weight("B") > 0), (world.replicas("B") is not None)) == (served, served)
     found = world.condition("Admitted")
     assert found and found[0] == {None: "Unknown", False: "True" if served else "False"}[admission.admitted]
+
+
+def test_an_order_is_on_record_with_its_writer() -> None:
+    world = healthy(manual(10, 20))
+    world.set_artifact("B")
+    world.run(5)
+    world.rollout["metadata"]["managedFields"] = [
+        {"manager": "kubectl", "fieldsV1": {"f:spec": {}}},
+        {
+            "manager": "kubectl-edgeramp/ann",
+            "fieldsV1": {"f:metadata": {"f:annotations": {"f:edgeramp.dev/abort": {}}}},
+        },
+    ]
+    world.annotate("abort")
+    world.annotate("promote")
+    world.run(5)
+    records = {v["verb"]: v["by"] for v in world.status["verbs"]}
+    assert records == {"abort": "kubectl-edgeramp/ann", "promote": ""}
+    assert "by request of kubectl-edgeramp/ann" in world.status["history"][-1]["message"]
+
+
+def test_history_says_how_long_and_by_which_certificate() -> None:
+    world = healthy(
+        manual(10), behaviours={"B": Behaviour(admission=Admission(True, "Certified", "", CERTIFICATE))}
+    )
+    world.set_artifact("B")
+    world.run(95)
+    world.annotate("promote")
+    world.run(20)
+    entry = world.status["history"][-1]
+    assert (entry["outcome"], entry["certificate"]) == ("Promoted", CERTIFICATE)
+    assert entry["took"].startswith("1m")

@@ -18,7 +18,7 @@ from edgeramp.api.rollout import (
 )
 from edgeramp.decide.decision import Event
 from edgeramp.decide.rollout.view import View
-from edgeramp.values.quantities import timestamp
+from edgeramp.values.quantities import duration, timestamp
 from edgeramp.values.verdict import Verdict
 
 SCALE_DOWN_SECONDS = 30
@@ -150,9 +150,11 @@ def recorded(view: View, course: Course, outcome: Outcome, message: str) -> Cour
         artifact=candidate.artifact,
         framework=candidate.framework,
         precision=candidate.precision,
+        certificate=candidate.certificate,
         outcome=outcome,
         started_at=timestamp(ramp.started_at),
         finished_at=timestamp(view.now),
+        took=duration(view.now - ramp.started_at),
         message=message[:2048],
     )
     return replace(course, history=(*course.history, entry)[-MAX_HISTORY:])

@@ -13,17 +13,24 @@ from edgeramp.decide.rollout.course import MAX_VERBS, Course, abort, begin, ramp
 from edgeramp.decide.rollout.steps import entered, step_text
 from edgeramp.decide.rollout.view import View
 from edgeramp.values import names
-from edgeramp.values.quantities import timestamp
+from edgeramp.values.quantities import epoch, timestamp
 
 
 @dataclass(frozen=True)
 class Asked:
-    """A verb as written: `revision/step`, where the step may be left out for all but promote. Steps count from 1."""
+    """A verb as written: `revision/step`, where the step may be left out for all but promote. Steps count from 1.
+    `by`: who wrote it, as far as the API server recorded that; "" when it did not."""
 
     verb: str
     value: str
     revision: str
     step: int | None
+    by: str = ""
+
+    @property
+    def requester(self) -> str:
+        """For a sentence: `by request`, and of whom."""
+        return f"by request of {self.by}" if self.by else "by request"
 
 
 def apply_verbs(view: View, course: Course) -> Course:
@@ -34,24 +41,34 @@ def apply_verbs(view: View, course: Course) -> Course:
             continue
         verb = annotation.partition("/")[2]
         course = replace(course, cleared=(*course.cleared, annotation))
-        asked = _parsed(verb, value)
+        by = _writer(view, annotation)
+        asked = _parsed(verb, value, by)
         refusal = _refusal(view, course, asked) if asked else "write <revision>/<step>, as shown in status"
         if refusal and _done_before(course, verb, value):
             continue
         if refusal or asked is None:
-            course = _noted(view, course, verb, value, False, f"Refused {verb} {value}: {refusal}.")
+            course = _noted(view, course, verb, value, by, False, f"Refused {verb} {value}: {refusal}.")
             course = told(course, "Warning", "VerbRefused", f"Refused {verb} {value}: {refusal}.")
             continue
-        course = _noted(view, course, verb, value, True, f"{verb} at step {_at(view, course)}")
+        course = _noted(view, course, verb, value, by, True, f"{verb} at step {_at(view, course)}")
         course = _do(view, course, asked)
     return course
 
 
-def _parsed(verb: str, value: str) -> Asked | None:
+def _writer(view: View, annotation: str) -> str:
+    """The field manager that owns the annotation (metadata.managedFields): a client's word, not a proof."""
+    for entry in view.seen.rollout["metadata"].get("managedFields") or []:
+        of_metadata = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
+        if f"f:{annotation}" in (of_metadata.get("f:annotations") or {}):
+            return str(entry.get("manager") or "")
+    return ""
+
+
+def _parsed(verb: str, value: str, by: str) -> Asked | None:
     revision, _, step = value.partition("/")
     if not revision or (step and not step.isdigit()):
         return None
-    return Asked(verb, value, revision, int(step) if step else None)
+    return Asked(verb, value, revision, int(step) if step else None, by)
 
 
 def _refusal(view: View, course: Course, asked: Asked) -> str:
@@ -70,7 +87,7 @@ def _refusal(view: View, course: Course, asked: Asked) -> str:
     if asked.verb == "abort":
         return ""
     if view.spec.paused:
-        return "spec.paused is true; set it to false first"
+        return "spec.paused is true; set it to false first (edgeramp resume)"
     at, last = ramp.step + 1, len(view.steps) + 1
     if asked.verb == "promote-full":
         stale = asked.step is not None and asked.step != at
@@ -97,7 +114,7 @@ def _do(view: View, course: Course, asked: Asked) -> Course:
                 course,
                 "Aborted",
                 "Aborted",
-                f"Aborted by request at {weight} %, step {_at(view, course)}.",
+                f"Aborted {asked.requester} at {weight} %, step {_at(view, course)}.",
             )
         case "retry":
             fresh = begin(view, course, skip_steps=False)
@@ -112,7 +129,7 @@ def _do(view: View, course: Course, asked: Asked) -> Course:
                 course,
                 "Normal",
                 "PromotedInFull",
-                f"Revision {ramp.revision} goes to 100 % by request, without analysis.",
+                f"Revision {ramp.revision} goes to 100 % {asked.requester}, without analysis.",
             )
         case _:
             left = _at(view, course)
@@ -121,7 +138,7 @@ def _do(view: View, course: Course, asked: Asked) -> Course:
                 course,
                 "Normal",
                 "StepPromoted",
-                f"Step {left} was left by request; now at {_at(view, course)}.",
+                f"Step {left} was left {asked.requester}; now at {_at(view, course)}.",
             )
 
 
@@ -130,11 +147,22 @@ def _at(view: View, course: Course) -> str:
 
 
 def _done_before(course: Course, verb: str, value: str) -> bool:
-    return any(r.verb == verb and r.value == value and r.accepted for r in course.verbs)
+    """Whether this attempt of the ramp has seen the same order done: times on record are whole seconds."""
+    since = int(course.ramp.started_at) if course.ramp else 0
+    return any(
+        r.verb == verb and r.value == value and r.accepted and epoch(r.at) >= since for r in course.verbs
+    )
 
 
-def _noted(view: View, course: Course, verb: str, value: str, accepted: bool, message: str) -> Course:
+def _noted(
+    view: View, course: Course, verb: str, value: str, by: str, accepted: bool, message: str
+) -> Course:
     record = VerbRecord(
-        verb=verb, value=value[:256], accepted=accepted, message=message[:2048], at=timestamp(view.now)
+        verb=verb,
+        value=value[:256],
+        by=by[:256],
+        accepted=accepted,
+        message=message[:2048],
+        at=timestamp(view.now),
     )
     return replace(course, verbs=(*course.verbs, record)[-MAX_VERBS:])
