@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.support.world import Behaviour, World, spec_of
 
+from edgeramp.api.rollout import RolloutSpec
 from edgeramp.decide.decision import Apply, Decision
-from edgeramp.decide.rollout import plan_rollout
+from edgeramp.decide.rollout import plan_rollout, revision_of
 from edgeramp.decide.seen import RolloutSeen
 from edgeramp.render.route import Split, chosen_of, mirror_of, services_of, split_of, weight_of
 from edgeramp.values.errors import Conflict
@@ -177,6 +178,12 @@ class RolloutMachine(RuleBasedStateMachine):
     def ask(self, verb: str) -> None:
         self.world.annotate(verb)
 
+    @rule(name=ARTIFACTS)
+    def roll_back(self, name: str) -> None:
+        """To what may never have served, too."""
+        known = name in self.world.names.values()
+        self.world.annotate("rollback", self.world.revision(name) if known else "0123456789")
+
     @rule(verb=VERBS, value=st.sampled_from(["", "x", "x/y", "abc/1", "0123456789/99"]))
     def ask_nonsense(self, verb: str, value: str) -> None:
         self.world.annotate(verb, value)
@@ -236,6 +243,14 @@ class RolloutMachine(RuleBasedStateMachine):
         assert status["message"] and not world.rollout["metadata"].get("annotations")
         if status["phase"] == "Healthy" and world.rollout["spec"]["replicas"]:
             assert world.weight(world.name(status["stable"]["revision"])) == 100
+        pin = status.get("pinned")
+        if pin is not None:
+            assert pin["insteadOf"] == revision_of(RolloutSpec.model_validate(world.rollout["spec"])).revision
+            assert (
+                ready is None
+                or ready[0] == "False"
+                or status["stable"]["revision"] == pin["served"]["revision"]
+            )
         if (status.get("ramp") or {}).get("abortedAt") is not None:
             still = chosen_of(world.route or {})
             left = world.weight_now() == 0 and not (still and still.headers)

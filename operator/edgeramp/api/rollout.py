@@ -457,6 +457,16 @@ class VerbRecord(ApiPart):
     at: Text
 
 
+class Pin(ApiPart):
+    """Somebody asked for an earlier revision (`by`, at `at`): it is wanted in place of revision `instead_of`, which is the
+    spec's, until the spec asks for something else."""
+
+    served: ServedRevision
+    instead_of: Annotated[str, Field(max_length=16)]
+    by: Text = ""
+    at: Text
+
+
 class HistoryEntry(ApiPart):
     """How a ramp ended. `certificate`: digest of the report that admitted the artifact; `took`: from its start to its end."""
 
@@ -505,6 +515,7 @@ class RolloutStatus(ApiPart):
     findings: Annotated[list[MetricFinding], Field(max_length=8)] = Field(default_factory=list)
     ramp: RampFacts | None = None
     promoted_ramp: RampFacts | None = None
+    pinned: Pin | None = None
     route_ordered_at: float | None = None
     retiring: Annotated[list[Retiring], Field(max_length=20)] = Field(default_factory=list)
     weights: Annotated[list[StepRecord], Field(max_length=40)] = Field(default_factory=list)

@@ -200,7 +200,12 @@ _ROLLOUT = {
     "VerbRefused": Reason("An order was refused; the message says why.", "Look at the status and order anew."),
     "Retried": Reason("Somebody ordered another try of an aborted revision."),
     "Promoted": Reason("The candidate is stable now."),
-    "FastPromoted": Reason("Back on a revision that served lately: no steps."),
+    "FastPromoted": Reason("The candidate is stable now: somebody promoted it in full."),
+    "RollbackRequested": Reason(
+        "Somebody asked for an earlier revision; it is wanted in place of the spec's.",
+        "Another artifact in the spec, or `edgeramp rollback NAME --to` the spec's revision.",
+    ),
+    "RollbackOver": Reason("The spec asks for another revision: a rollback by request is over."),
     "Superseded": Reason("A newer revision replaced the candidate."),
     "Aborted": Reason("Somebody aborted the ramp.", "`retry`, or another artifact."),
     "RolledBack": Reason(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from edgeramp.cli.simulation.fleet import Behaviour, Fleet, Json, Pod
 from edgeramp.decide.decision import Action, Apply, Create, Decision, Delete, Patch
 from edgeramp.decide.rollout import plan_rollout, revision_of
 from edgeramp.decide.rollout.checks import due
-from edgeramp.decide.seen import Measurement, Object, RolloutSeen, Scrape
+from edgeramp.decide.seen import Admission, Measurement, Object, RolloutSeen, Scrape
 from edgeramp.render.route import chosen_of, mirror_of, split_of, weight_of
 from edgeramp.values import names
 from edgeramp.values.errors import Conflict, InvariantBroken
@@ -162,12 +163,8 @@ class World:
     def observe(self) -> RolloutSeen:
         """What the operator would see now."""
         self._kubelet()
-        try:
+        with suppress(ValidationError):
             self._name_revision()
-            wanted = revision_of(RolloutSpec.model_validate(self.rollout["spec"])).revision
-        except ValidationError:
-            wanted = ""
-        behaviour = self._behaviour(wanted)
         return RolloutSeen(
             now=self.now,
             rollout=copy.deepcopy(self.rollout),
@@ -179,12 +176,18 @@ class World:
             gateway=self.gateway,
             scrape=self._scrape(),
             history=self._history(),
-            admissions={self.rollout["spec"]["artifact"]: behaviour.admission},
+            admissions=self._admissions(),
             measurements=self._measurements(),
             jobs=self._of_kind("Job"),
             check_pods=self._of_kind("Pod"),
             settings=SETTINGS,
         )
+
+    def _admissions(self) -> dict[str, Admission]:
+        """Of what is asked for, and of what the status knows, as the operator looks at them."""
+        known = [self.status.get(track) or {} for track in ("stable", "candidate")]
+        artifacts = {r["artifact"] for r in (self.rollout["spec"], *known) if r.get("artifact")}
+        return {a: self.behaviours.get(a[-1].upper(), Behaviour()).admission for a in artifacts}
 
     def _measurements(self) -> dict[str, Measurement]:
         """What the checks that are due are answered: by `results`, where a string is a problem."""

@@ -155,6 +155,8 @@ def _serving(line: TargetStatus, rollout: Rollout | None, winner: Winner | None)
             "reason": "BaselineFirst",
             "message": "; ".join(filter(None, (serves, message))),
         }
+    elif status.pinned:
+        update |= {"phase": "RolledBack", "reason": "RollbackRequested", "message": message}
     elif status.ramp and status.ramp.aborted_at:
         reason = status.ramp.abort_reason or "Aborted"
         update |= {"phase": "RolledBack", "reason": reason, "message": status.ramp.abort_message or message}

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from edgeramp.api.rollout import (
     HistoryEntry,
     MetricFinding,
+    Pin,
     RampFacts,
     Retiring,
     RolloutStatus,
@@ -43,12 +44,14 @@ class Hold:
 @dataclass(frozen=True)
 class Course:
     """`stable` serves; `candidate` and `ramp` belong together and stay after an abort, as the record of it;
-    `promoted_ramp` is the judged ramp that made stable what it is, until the next one begins."""
+    `promoted_ramp` is the judged ramp that made stable what it is, until the next one begins. `pinned` is wanted in place
+    of what the spec says."""
 
     stable: ServedRevision | None = None
     candidate: ServedRevision | None = None
     ramp: RampFacts | None = None
     promoted_ramp: RampFacts | None = None
+    pinned: Pin | None = None
     plan: str = ""
     route_ordered_at: float | None = None
     retiring: tuple[Retiring, ...] = ()
@@ -89,6 +92,7 @@ def from_status(status: RolloutStatus) -> Course:
         candidate=status.candidate,
         ramp=status.ramp,
         promoted_ramp=status.promoted_ramp,
+        pinned=status.pinned,
         plan=status.plan if status.ramp is not None else "",
         route_ordered_at=status.route_ordered_at,
         retiring=tuple(status.retiring),

@@ -16,6 +16,7 @@ from edgeramp.decide.rollout.analysis import compares, judge, planned
 from edgeramp.decide.rollout.checks import judge_checks, next_looks
 from edgeramp.decide.rollout.choose import adopt, certify, choose
 from edgeramp.decide.rollout.course import Course, Hold, Stage, from_status, held, ramp_of, told
+from edgeramp.decide.rollout.rollback import rollback
 from edgeramp.decide.rollout.steps import relocate
 from edgeramp.decide.rollout.verbs import apply_verbs
 from edgeramp.decide.rollout.view import View, read, status_of
@@ -64,7 +65,7 @@ def plan_rollout(seen: RolloutSeen) -> Decision:
 
 
 def _decide(view: View) -> Decision:
-    course = from_status(view.status)
+    view, course = rollback(view, from_status(view.status))
     for stage in STAGES:
         course = stage(view, course)
     wanted = wanted_route(view, course)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from edgeramp.api.common import Condition
-from edgeramp.api.rollout import RolloutStatus
+from edgeramp.api.rollout import Pin, RolloutStatus
 from edgeramp.decide.conditions import condition, find, merged
 from edgeramp.decide.rollout import beside, preview
 from edgeramp.decide.rollout.course import Course, Hold
@@ -57,9 +57,18 @@ def summary(view: View, course: Course) -> Summary:
             "",
         )
     name = stable.revision if stable else view.wanted.revision
+    if course.pinned is not None and stable:
+        text = f"Revision {name} serves 100 % of the requests. {_pinned(course.pinned)}"
+        following = f"stays so until the spec changes, or edgeramp rollback --to {course.pinned.instead_of}"
+        return Summary("Healthy", "Healthy", text, following)
     text = course.said or f"Revision {name} serves 100 % of the requests."
     kept = view.status.message if view.status.phase == "Healthy" and not course.said else text
     return Summary("Healthy", "Healthy", kept or text, "nothing to do")
+
+
+def _pinned(pin: Pin) -> str:
+    whom = f" by request of {pin.by}" if pin.by else " by request"
+    return f"Rolled back{whom} to {pin.served.revision} in place of the spec's {pin.instead_of}."
 
 
 def _ramping(view: View, course: Course) -> Summary:
@@ -134,6 +143,8 @@ def _admitted(view: View) -> tuple[str, bool | None, str, str]:
 
 
 def _promoted(view: View, course: Course, said: Summary) -> tuple[str, bool | None, str, str]:
+    if course.pinned is not None:
+        return "Promoted", False, "RollbackRequested", _pinned(course.pinned)
     if course.stable is not None and course.stable.revision == view.wanted.revision:
         return "Promoted", True, "Promoted", f"Revision {course.stable.revision} is stable."
     return "Promoted", False, said.reason, said.message
@@ -161,6 +172,7 @@ def status(view: View, course: Course) -> RolloutStatus:
         findings=list(course.findings),
         ramp=ramp,
         promoted_ramp=course.promoted_ramp,
+        pinned=course.pinned,
         route_ordered_at=course.route_ordered_at,
         retiring=list(course.retiring),
         weights=list(course.weights),

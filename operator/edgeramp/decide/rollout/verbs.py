@@ -41,21 +41,21 @@ def apply_verbs(view: View, course: Course) -> Course:
             continue
         verb = annotation.partition("/")[2]
         course = replace(course, cleared=(*course.cleared, annotation))
-        by = _writer(view, annotation)
+        by = writer(view, annotation)
         asked = _parsed(verb, value, by)
         refusal = _refusal(view, course, asked) if asked else "write <revision>/<step>, as shown in status"
-        if refusal and _done_before(course, verb, value):
+        if refusal and done_before(course, verb, value):
             continue
         if refusal or asked is None:
-            course = _noted(view, course, verb, value, by, False, f"Refused {verb} {value}: {refusal}.")
+            course = noted(view, course, verb, value, by, False, f"Refused {verb} {value}: {refusal}.")
             course = told(course, "Warning", "VerbRefused", f"Refused {verb} {value}: {refusal}.")
             continue
-        course = _noted(view, course, verb, value, by, True, f"{verb} at step {_at(view, course)}")
+        course = noted(view, course, verb, value, by, True, f"{verb} at step {_at(view, course)}")
         course = _do(view, course, asked)
     return course
 
 
-def _writer(view: View, annotation: str) -> str:
+def writer(view: View, annotation: str) -> str:
     """The field manager that owns the annotation (metadata.managedFields): a client's word, not a proof."""
     for entry in view.seen.rollout["metadata"].get("managedFields") or []:
         of_metadata = (entry.get("fieldsV1") or {}).get("f:metadata") or {}
@@ -146,7 +146,7 @@ def _at(view: View, course: Course) -> str:
     return step_text(view.steps, ramp_of(course).step) if course.ramp else ""
 
 
-def _done_before(course: Course, verb: str, value: str) -> bool:
+def done_before(course: Course, verb: str, value: str) -> bool:
     """Whether this attempt of the ramp has seen the same order done: times on record are whole seconds."""
     since = int(course.ramp.started_at) if course.ramp else 0
     return any(
@@ -154,9 +154,8 @@ def _done_before(course: Course, verb: str, value: str) -> bool:
     )
 
 
-def _noted(
-    view: View, course: Course, verb: str, value: str, by: str, accepted: bool, message: str
-) -> Course:
+def noted(view: View, course: Course, verb: str, value: str, by: str, accepted: bool, message: str) -> Course:
+    """The order on record, with what came of it."""
     record = VerbRecord(
         verb=verb,
         value=value[:256],
