@@ -184,3 +184,14 @@ def test_case_05_promote_in_full_ends_the_ramp(ramp: Ramp) -> None:
     status = ramp.status
     assert [h["outcome"] for h in status["history"]] == ["Promoted", "Aborted", "FastPromoted"]
     assert [w["weight"] for w in status["weights"]] == [100, 20, 40, 0, 20, 40, 60, 80, 100]
+
+
+def test_a_rollback_by_request_serves_what_served_before_while_the_spec_stays(ramp: Ramp) -> None:
+    said = edgeramp(ramp, "rollback", "--timeout=60s")
+    assert (said["code"], said["accepted"]) == (0, True)
+    ramp.becomes(".stable.artifact", ramp.artifacts.baseline)
+    ramp.kubectl.wait(ROLLOUT, NAME, "condition=Ready", 60)
+    found = ramp.kubectl.get(ROLLOUT, NAME)
+    reasons = {c["type"]: c["reason"] for c in found["status"]["conditions"]}
+    assert (reasons["Promoted"], reasons["Admitted"]) == ("RollbackRequested", "AllowedUncertified")
+    assert found["spec"]["artifact"] == ramp.artifacts.winner

@@ -378,8 +378,8 @@ class RolloutSpec(ApiPart):
 
 class ServedRevision(Revision):
     """All that is needed to render a revision again after the spec has moved on. `isa`: CPU features that a node must
-    promise by label, from the certificate. The images are those that it was started with: an upgrade of the operator
-    does not restart what serves."""
+    promise by label, from the certificate. `allowed`: the override on record by which it was admitted without one. The
+    images are those that it was started with: an upgrade of the operator does not restart what serves."""
 
     model_name: Text = ""
     image: Annotated[str, Field(max_length=512)] | None = None
@@ -388,6 +388,7 @@ class ServedRevision(Revision):
     isa: Annotated[list[Annotated[str, Field(max_length=32)]], Field(max_length=64)] = Field(
         default_factory=list
     )
+    allowed: Override | None = None
     server_image: Annotated[str, Field(max_length=512)] | None = None
     fetch_image: Annotated[str, Field(max_length=512)] | None = None
 

@@ -1,11 +1,13 @@
-"""edgeramp promote, promote-full, abort, retry, pause, resume: orders to a Rollout, as the annotations that the operator obeys.
+"""edgeramp promote, promote-full, abort, rollback, retry, pause, resume: orders to a Rollout.
 
-An order names the revision and step that it was meant for, so that a second click or a stale screen moves nothing. The
-answer of the operator is waited for and printed. pause and resume write spec.paused.
+They are annotations that the operator obeys. An order names the revision and step that it was meant for, so that a second
+click or a stale screen moves nothing. The answer of the operator is waited for and printed. pause and resume write
+spec.paused.
 
     edgeramp promote digits-vnni -n shop                      leave the present step
     edgeramp promote digits-vnni --revision 0eda8adb7a --step 2   only if it is still there
     edgeramp abort digits-vnni                                all requests to stable, now
+    edgeramp rollback digits-vnni                             to what served before, without steps
     edgeramp pause digits-vnni                                nothing grows until resume
 
 Exit code 0 when done, 3 when refused, 4 when the operator did not answer in time, 1 when it could not be asked.
@@ -20,6 +22,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from edgeramp.cli import reach, screen
+from edgeramp.decide.rollout.choose import GOOD
 from edgeramp.effects.cluster import Cluster, Object
 from edgeramp.effects.kinds import ROLLOUT, Ref
 from edgeramp.values.errors import ClusterError, Conflict, SpecError
@@ -30,6 +33,7 @@ ORDERS = {
     "promote": "Leave the present step of a Rollout's ramp.",
     "promote-full": "Give the candidate all requests, without further analysis.",
     "abort": "Give all requests back to stable, now.",
+    "rollback": "Serve an earlier revision in place of what the spec says, until the spec changes.",
     "retry": "Begin an aborted or rolled-back ramp again, from the start.",
     "pause": "Freeze a ramp: nothing grows and deadlines stand still.",
     "resume": "Let a paused ramp go on.",
@@ -61,7 +65,7 @@ def main(verb: str, argv: Sequence[str], sleep: Callable[[float], None] = time.s
         if verb in ("pause", "resume"):
             answer = set_paused(cluster, rollout, verb)
         else:
-            answer = order(cluster, rollout, verb, args.revision, args.step, patience, sleep)
+            answer = order(cluster, rollout, verb, _meant(verb, args), patience, sleep)
     except (ClusterError, SpecError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -76,15 +80,15 @@ def order(
     cluster: Cluster,
     rollout: Ref,
     verb: str,
-    revision: str | None,
-    step: int | None,
+    meant: Callable[[Object], str],
     patience: float,
     sleep: Callable[[float], None],
 ) -> Answer:
-    """Annotate and wait up to `patience` seconds for the operator's record. SpecError where there is nothing to order."""
+    """Annotate with what is `meant` for the object as it is, and wait up to `patience` seconds for the operator's record.
+    SpecError where there is nothing to order."""
     for _ in range(_ATTEMPTS):
         seen = _get(cluster, rollout)
-        value = _value(seen, revision, step)
+        value = meant(seen)
         pending = (seen["metadata"].get("annotations") or {}).get(f"{GROUP}/{verb}")
         if pending is not None and pending != value:
             raise SpecError(
@@ -128,6 +132,30 @@ def _get(cluster: Cluster, rollout: Ref) -> Object:
     if found is None:
         raise SpecError("NAME", f"there is no {rollout}")
     return found
+
+
+def _meant(verb: str, args: argparse.Namespace) -> Callable[[Object], str]:
+    if verb == "rollback":
+        return lambda seen: args.to or _before(seen)
+    return lambda seen: _value(seen, args.revision, args.step)
+
+
+def _before(seen: Mapping[str, Any]) -> str:
+    """Where a rollback leads that names nothing: out of a ramp to stable, else to the one promoted last before stable."""
+    status = seen.get("status") or {}
+    stable = str((status.get("stable") or {}).get("revision", ""))
+    if status.get("ramp") and stable:
+        return stable
+    ended = [h for h in reversed(status.get("history") or []) if h["outcome"] != "Superseded"]
+    last = {h["revision"]: h["outcome"] for h in reversed(ended)}
+    found = next(
+        (h["revision"] for h in ended if h["revision"] != stable and last[h["revision"]] in GOOD), None
+    )
+    if found is None:
+        raise SpecError(
+            "NAME", "has no earlier revision that was promoted; status.history has all there were"
+        )
+    return str(found)
 
 
 def _value(seen: Mapping[str, Any], revision: str | None, step: int | None) -> str:
@@ -217,11 +245,14 @@ def _parser(verb: str) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("name", help="of the Rollout")
-    if verb not in ("pause", "resume"):
+    if verb == "rollback":
+        parser.add_argument("--to", metavar="REVISION", help="of status.history; default: what served before")
+    elif verb not in ("pause", "resume"):
         parser.add_argument("--revision", help="only if this is the candidate; default: the candidate of now")
         parser.add_argument(
             "--step", type=int, help="only if the ramp is at this step, counted from 1 as status.step is"
         )
+    if verb not in ("pause", "resume"):
         parser.add_argument(
             "--timeout", default="30s", help="how long to wait for the operator's answer (30s)"
         )

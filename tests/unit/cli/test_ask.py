@@ -111,6 +111,24 @@ def test_abort_then_retry_then_promote_in_full(desk: Desk) -> None:
     assert desk.world.status["history"][-1]["outcome"] == "FastPromoted"
 
 
+def test_rollback_leads_out_of_a_ramp_to_stable_and_else_to_what_served_before(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ordered(desk, "rollback") == 0
+    desk.world.run(10)
+    assert desk.world.weight("A") == 100
+    assert ordered(desk, "rollback") == 1
+    assert "no earlier revision" in capsys.readouterr().err
+    assert ordered(desk, "rollback", "--to", desk.world.revision("B")) == 0
+    assert ordered(desk, "promote-full") == 0
+    desk.world.run(60)
+    assert ordered(desk, "rollback") == 0
+    desk.world.run(20)
+    assert (desk.world.weight("A"), desk.world.condition("Promoted")) == (100, ("False", "RollbackRequested"))
+    assert ordered(desk, "rollback", "--to", "0123456789") == ask.REFUSED
+    assert "never promoted" in capsys.readouterr().err
+
+
 def test_an_order_without_a_candidate_is_not_given(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
     desk.world.set_artifact("A")
     desk.world.run(60)

@@ -160,6 +160,19 @@ def test_an_override_for_the_specs_artifact_does_not_serve_for_another() -> None
     assert (world.weight("A"), world.condition("Admitted")) == (0, ("False", "NotCertified"))
 
 
+def test_an_override_goes_with_the_artifact_that_it_was_given_for() -> None:
+    never = Behaviour(admission=Admission(False, "NotCertified", "no certificate"))
+    allowed = {"reason": "the original model", "approvedBy": "ops"}
+    world = healthy(spec_of("A", strategy=STEPS, allowUncertified=allowed), behaviours={"A": never})
+    world.edit(allowUncertified=None)
+    world.set_artifact("B")
+    world.run(120)
+    assert world.weight("B") == 100
+    back(world, "A")
+    world.run(30)
+    assert (world.weight("A"), world.condition("Admitted")) == (100, ("True", "AllowedUncertified"))
+
+
 def test_a_lost_copy_after_a_rollback_gives_traffic_back() -> None:
     world = promoted("B", behaviours={"A": Behaviour()})
     back(world, "A")

@@ -14,6 +14,9 @@ from edgeramp.values.quantities import timestamp
 NOT_TO_BE_ALLOWED = ("BadSignature", "DigestMismatch", "ArtifactMissing")
 """What no override makes right: these say that the bytes are not what somebody vouched for."""
 
+OVERRIDDEN = "AllowedUncertified"
+"""Admitted by the override on record alone."""
+
 
 def admission(
     found: Admission | None, spec: RolloutSpec, nodes: Sequence[Object], now: float
@@ -30,7 +33,7 @@ def admission(
     )
     # Foreign hardware, once allowed, must not be kept out by its labels.
     isa = () if judged.reason == "ForeignHardware" else judged.isa
-    return replace(judged, admitted=True, reason="AllowedUncertified", message=text, isa=isa)
+    return replace(judged, admitted=True, reason=OVERRIDDEN, message=text, isa=isa)
 
 
 def ends_at(found: Admission | None, now: float) -> float | None:

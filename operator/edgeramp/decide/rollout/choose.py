@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from edgeramp.api.rollout import HistoryEntry
+from edgeramp.decide.rollout.admission import OVERRIDDEN
 from edgeramp.decide.rollout.course import Course, begin, ramp_with, retire, superseded, told
 from edgeramp.decide.rollout.view import View
 from edgeramp.render.server import CPU_FEATURE, server_image
@@ -53,6 +54,7 @@ def certify(view: View, course: Course) -> Course:
     changes = {
         "certificate": admission.certificate,
         "isa": list(admission.isa) if labelled else [],
+        "allowed": view.spec.allow_uncertified if admission.reason == OVERRIDDEN else None,
         "server_image": candidate.server_image or server_image(candidate, settings),
         "fetch_image": candidate.fetch_image or settings.image("courier"),
     }

@@ -86,7 +86,7 @@ def _refusal(view: View, course: Course, revision: str, asked_for: str, served: 
 
 
 def _as_served(spec: RolloutSpec, served: ServedRevision) -> RolloutSpec:
-    """The spec as it would be for `served`. An override on record is for the spec's own artifact."""
+    """The spec as it would be for `served`. An override on record goes with its artifact."""
     server = {
         "framework": served.framework,
         "precision": served.precision,
@@ -99,6 +99,6 @@ def _as_served(spec: RolloutSpec, served: ServedRevision) -> RolloutSpec:
             "artifact": served.artifact,
             "server": spec.server.model_copy(update=server),
             "target": spec.target.model_copy(update=target),
-            "allow_uncertified": None,
+            "allow_uncertified": served.allowed,
         }
     )
