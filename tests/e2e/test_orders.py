@@ -159,6 +159,20 @@ def test_an_order_for_another_step_is_refused_to_the_command(ramp: Ramp) -> None
     assert ramp.status["weight"] == 20
 
 
+def test_a_freeze_of_the_cluster_holds_the_ramp_and_refuses_promote(ramp: Ramp, system: Kubectl) -> None:
+    system.must("create", "configmap", "edgeramp-freeze", "--from-literal=reason=a test of freezes")
+    try:
+        ramp.patch('{"metadata": {"labels": {"looked": "at"}}}')
+        ramp.becomes(".conditions[?(@.type=='Paused')].reason", "Frozen")
+        refused = ramp.order("promote")
+        assert not refused["accepted"]
+        assert "a test of freezes" in refused["message"]
+        assert ramp.status["weight"] == 20
+    finally:
+        system.must("delete", "configmap", "edgeramp-freeze")
+    ramp.becomes(".conditions[?(@.type=='Paused')].reason", "PauseStep")
+
+
 def test_case_04_promote_out_of_a_long_pause_and_a_short_one_ends_by_itself(ramp: Ramp) -> None:
     assert ramp.order("promote")["accepted"]
     ramp.is_at(40, "Paused")

@@ -29,6 +29,7 @@ from edgeramp.api.common import (
     percent_rule,
     ratio_rule,
 )
+from edgeramp.api.windows import Window
 from edgeramp.values.quantities import DURATION_PATTERN
 from edgeramp.values.verdict import Verdict
 
@@ -290,6 +291,8 @@ class Strategy(ApiPart):
     A rollback does not wait for that."""
     analysis: Analysis = Analysis()
     """When to go on and when to go back."""
+    windows: Annotated[list[Window], Field(max_length=8)] = Field(default_factory=list)
+    """When the candidate may get more requests; at any time when left out. Traffic goes back at any time."""
     checks: Annotated[list[Check], Field(max_length=8)] = Field(default_factory=list)
     """Fixed thresholds besides, without a guarantee: in the background, or where a step names them."""
 

@@ -84,6 +84,14 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Freeze:
+    """A freeze of all ramps: why, and until when (epoch; None: until it is taken away)."""
+
+    reason: str
+    until: float | None = None
+
+
+@dataclass(frozen=True)
 class RolloutSeen:
     """`deployments`, `services`, `pods` carry the rollout's label; `route` is the HTTPRoute of that name in the namespace,
     whoever owns it, `preview` the one of blue-green's preview; `rival` names another Rollout that claims the same host
@@ -106,4 +114,5 @@ class RolloutSeen:
     measurements: Mapping[str, Measurement] = field(default_factory=dict)
     jobs: tuple[Object, ...] = ()
     check_pods: tuple[Object, ...] = ()
+    freeze: Freeze | None = None
     settings: Settings = field(default_factory=Settings)

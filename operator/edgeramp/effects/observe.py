@@ -13,7 +13,16 @@ from pydantic import ValidationError
 from edgeramp.api.checks import Check
 from edgeramp.api.rollout import Rollout
 from edgeramp.decide.rollout.checks import due
-from edgeramp.decide.seen import Admission, EdgeModelSeen, Measurement, Object, RolloutSeen, RunSeen, Scrape
+from edgeramp.decide.seen import (
+    Admission,
+    EdgeModelSeen,
+    Freeze,
+    Measurement,
+    Object,
+    RolloutSeen,
+    RunSeen,
+    Scrape,
+)
 from edgeramp.effects.admission import AGAIN_AFTER, AWAY_AGAIN_AFTER
 from edgeramp.effects.checks import Checker
 from edgeramp.effects.cluster import Cluster, Labels
@@ -39,6 +48,7 @@ from edgeramp.render.check import LABEL_CHECK_OF
 from edgeramp.render.route import preview_name
 from edgeramp.values.errors import Forbidden
 from edgeramp.values.names import (
+    CONFIGMAP_FREEZE,
     FIELD_MANAGER,
     LABEL_MANAGED_BY,
     LABEL_MODEL,
@@ -47,10 +57,12 @@ from edgeramp.values.names import (
     LABEL_RUN,
     label_value,
 )
+from edgeramp.values.quantities import epoch
 from edgeramp.values.settings import Settings
 
 _MEASURE = "edgeramp-measure-"
 _READERS = 24
+_FREEZE_KEPT_SECONDS = 2.0
 _OURS = {LABEL_MANAGED_BY: FIELD_MANAGER}
 
 
@@ -119,6 +131,7 @@ class Observer:
     ) -> None:
         self._cluster, self._settings, self._clock = cluster, settings, clock
         self._shelf = shelf or Shelf(seconds=0.0)
+        self._freezes = Shelf(seconds=_FREEZE_KEPT_SECONDS if shelf else 0.0)
         self._pool = ThreadPoolExecutor(_READERS, thread_name_prefix="read")
         self._admissions, self._counters = admissions, counters or Scraper()
         self._checks = checks or Checker(cluster)
@@ -187,7 +200,18 @@ class Observer:
         if rollout is None:
             return None
         settings, mine = self._settings(), {LABEL_ROLLOUT: label_value(name)}
-        counted, preview, deployments, services, gateway, rivals, nodes, admissions, checked = self._together(
+        (
+            counted,
+            preview,
+            deployments,
+            services,
+            gateway,
+            rivals,
+            nodes,
+            admissions,
+            checked,
+            freeze,
+        ) = self._together(
             lambda: self._counted(rollout, settings),
             lambda: self._cluster.get(Ref(*HTTPROUTE, namespace, preview_name(name))),
             lambda: self._cluster.list(DEPLOYMENT, namespace, mine),
@@ -197,6 +221,7 @@ class Observer:
             self._nodes,
             lambda: self._admitted(rollout, settings),
             lambda: self._checked(rollout, settings),
+            lambda: self._freeze(settings),
         )
         return RolloutSeen(
             now=self._clock(),
@@ -215,8 +240,19 @@ class Observer:
             measurements=checked.measurements,
             jobs=checked.jobs,
             check_pods=checked.pods,
+            freeze=freeze,
             settings=settings,
         )
+
+    def _freeze(self, settings: Settings) -> Freeze | None:
+        """The freeze of all ramps, as it was at most two seconds ago."""
+        where = Ref(*CONFIGMAP, settings.operator_namespace, CONFIGMAP_FREEZE)
+        found = self._freezes.get(CONFIGMAP, lambda: self._one(where))
+        return freeze_of(found[0]) if found else None
+
+    def _one(self, ref: Ref) -> tuple[dict[str, Any], ...]:
+        found = self._cluster.get(ref)
+        return (found,) if found is not None else ()
 
     def _checked(self, rollout: Object, settings: Settings) -> _Checked:
         """What its checks answer that are due, and their Jobs where it has such checks."""
@@ -292,6 +328,16 @@ class Observer:
             return self._cluster.get(Ref(*CONFIGMAP, namespace, settings.signing_secret)) is None
         except Forbidden:
             return False
+
+
+def freeze_of(found: Object) -> Freeze:
+    """What the ConfigMap says: `reason`, and `until` (RFC 3339). Without an end that can be read it holds until deleted."""
+    data = found.get("data") or {}
+    reason, until = data.get("reason") or "no reason was written", data.get("until")
+    try:
+        return Freeze(reason, epoch(until) if until else None)
+    except ValueError:
+        return Freeze(f"{reason} (until {until} cannot be read; write it as 2026-12-01T06:00:00Z)")
 
 
 def _again(seen: EdgeModelSeen | RunSeen | RolloutSeen) -> float | None:

@@ -33,6 +33,7 @@ ANNOTATION_APPROVE = f"{GROUP}/approve"  # on an EdgeModel with promotion: Manua
 VERB_ANNOTATIONS = (ANNOTATION_ABORT, ANNOTATION_RETRY, ANNOTATION_PROMOTE_FULL, ANNOTATION_PROMOTE)
 ANNOTATION_CERTIFICATE = f"{GROUP}/certificate"
 
+CONFIGMAP_FREEZE = "edgeramp-freeze"  # in the operator's namespace: no ramp grows while it is there
 FINALIZER_ROLLOUT = f"{GROUP}/rollout"
 TRACK_HEADER = "x-edgeramp-track"
 

@@ -194,6 +194,13 @@ _ROLLOUT = {
     "ProvenWithinMargin": Reason("The candidate is proven good enough for the next weight."),
     "PauseStep": Reason("A step without weight waits.", "`promote`, or wait for its time."),
     "Paused": Reason("`spec.paused` is true: nothing grows.", "Set `spec.paused` to false."),
+    "Frozen": Reason(
+        "All ramps of the cluster are frozen: nothing grows.",
+        "Wait, or delete the ConfigMap edgeramp-freeze in the operator's namespace.",
+    ),
+    "WindowClosed": Reason(
+        "No window of `strategy.windows` is open: nothing grows.", "Wait until the time that status names, or edit `windows`."
+    ),
     "NotPaused": Reason("It is not paused."),
     "StepPromoted": Reason("Somebody promoted the step."),
     "PromotedInFull": Reason("Somebody promoted the candidate to 100 %."),

@@ -7,7 +7,7 @@ from typing import Any
 from tests.support.objects import edgemodel, rollout
 
 from edgeramp.api.rollout import Route
-from edgeramp.decide.seen import Admission, EdgeModelSeen, RolloutSeen, RunSeen, Scrape
+from edgeramp.decide.seen import Admission, EdgeModelSeen, Freeze, RolloutSeen, RunSeen, Scrape
 from edgeramp.effects.kinds import NODE, ROLLOUT, Ref
 from edgeramp.effects.memory import MemoryCluster
 from edgeramp.effects.observe import Observer
@@ -15,6 +15,7 @@ from edgeramp.effects.scrape import Order
 from edgeramp.effects.shelf import Shelf
 from edgeramp.render.route import http_route, split_between
 from edgeramp.render.server import RolloutRef
+from edgeramp.values.quantities import epoch
 from edgeramp.values.settings import Settings
 
 PROXY = {
@@ -221,3 +222,27 @@ def test_the_rollout_itself_is_read_anew_each_time() -> None:
     before = _rollout_seen(observer).rollout
     cluster.patch(Ref(*ROLLOUT, "default", "r"), {"spec": {"paused": True}})
     assert _rollout_seen(observer).rollout != before
+
+
+def test_the_freeze_of_all_ramps_is_seen_with_its_reason_and_end() -> None:
+    cluster = MemoryCluster()
+    cluster.create(rollout("r"))
+    assert _freeze(cluster) is None
+    _write_freeze(cluster, reason="Black Friday", until="2026-12-01T06:00:00Z")
+    assert _freeze(cluster) == Freeze("Black Friday", epoch("2026-12-01T06:00:00Z"))
+    _write_freeze(cluster, until="Tuesday")
+    found = _freeze(cluster)
+    assert found is not None and found.until is None
+    assert "Tuesday cannot be read" in found.reason
+
+
+def _write_freeze(cluster: MemoryCluster, **data: str) -> None:
+    name = {"name": "edgeramp-freeze", "namespace": Settings().operator_namespace}
+    cluster.delete(Ref("v1", "ConfigMap", name["namespace"], name["name"]))
+    assert cluster.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": name, "data": data})
+
+
+def _freeze(cluster: MemoryCluster) -> Freeze | None:
+    found = _observer(cluster).observe("Rollout", "default", "r")
+    assert found is not None and isinstance(found.seen, RolloutSeen)
+    return found.seen.freeze

@@ -17,7 +17,7 @@ from edgeramp.cli.simulation.fleet import Behaviour, Fleet, Json, Pod
 from edgeramp.decide.decision import Action, Apply, Create, Decision, Delete, Patch
 from edgeramp.decide.rollout import plan_rollout, revision_of
 from edgeramp.decide.rollout.checks import due
-from edgeramp.decide.seen import Admission, Measurement, Object, RolloutSeen, Scrape
+from edgeramp.decide.seen import Admission, Freeze, Measurement, Object, RolloutSeen, Scrape
 from edgeramp.render.route import chosen_of, mirror_of, split_of, weight_of
 from edgeramp.values import names
 from edgeramp.values.errors import Conflict, InvariantBroken
@@ -48,6 +48,7 @@ class World:
     gateway: Json | None = field(default_factory=lambda: {"metadata": {"name": "edge"}})
     metrics_up: bool = True
     proxies_up: bool = True
+    freeze: Freeze | None = None
     results: dict[str, Callable[[float], Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -180,6 +181,7 @@ class World:
             measurements=self._measurements(),
             jobs=self._of_kind("Job"),
             check_pods=self._of_kind("Pod"),
+            freeze=self.freeze,
             settings=SETTINGS,
         )
 

@@ -19,6 +19,7 @@ from edgeramp.decide.rollout.course import (
     retire,
     told,
 )
+from edgeramp.decide.rollout.standstill import standstill
 from edgeramp.decide.rollout.steps import (
     clock,
     entered,
@@ -53,9 +54,9 @@ def advance(view: View, course: Course) -> Course:
 def _one(view: View, course: Course, steps: list[Step]) -> Course:
     """One step further, or the same course with the reason why not."""
     ramp, want = ramp_of(course), goal(view, course)
-    if ramp.frozen_at is not None:
-        return held(course, Hold("Paused", f"Paused by spec.paused at {view.weight(ramp.revision)} %.", "goes on when"
-                                 " spec.paused is false", paused=True))  # fmt: skip
+    still = standstill(view, course)
+    if still is not None:
+        return held(course, replace(still, message=f"{still.message}."))
     blocked = obstacle(view)
     if blocked:
         return held(course, blocked)

@@ -95,7 +95,7 @@ def _announced(view: View, course: Course) -> Course:
     hold = course.hold
     if hold is None or not course.active or not report.newly(view, hold.reason):
         return course
-    calm = hold.reason in ("PauseStep", "Paused")
+    calm = hold.reason in ("PauseStep", "Paused", "Frozen", "WindowClosed")
     return replace(
         told(course, "Normal" if calm else "Warning", hold.reason, hold.message),
         said=course.said or hold.message,

@@ -17,7 +17,7 @@ from edgeramp.values import names
 Phase = Literal["Progressing", "Paused", "Healthy", "Degraded"]
 DEGRADING = ("ProgressDeadlineExceeded", "NotAdmitted", "RouteNotAccepted")
 WORTH_AN_EVENT = (
-    "PauseStep", "Paused", "Inconclusive", "EvidenceUnavailable", "GatewayMissing", "RouteNotAccepted",
+    "PauseStep", "Paused", "Frozen", "WindowClosed", "Inconclusive", "EvidenceUnavailable", "GatewayMissing", "RouteNotAccepted",
     "ProgressDeadlineExceeded", "NotAdmitted",
 )  # fmt: skip
 

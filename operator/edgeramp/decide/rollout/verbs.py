@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from edgeramp.api.rollout import VerbRecord
 from edgeramp.decide.rollout.course import MAX_VERBS, Course, abort, begin, ramp_of, ramp_with, told
+from edgeramp.decide.rollout.standstill import standstill
 from edgeramp.decide.rollout.steps import entered, step_text
 from edgeramp.decide.rollout.view import View
 from edgeramp.values import names
@@ -88,6 +89,9 @@ def _refusal(view: View, course: Course, asked: Asked) -> str:
         return ""
     if view.spec.paused:
         return "spec.paused is true; set it to false first (edgeramp resume)"
+    still = standstill(view, course)
+    if still is not None:
+        return f"{still.message}; {still.next}"
     at, last = ramp.step + 1, len(view.steps) + 1
     if asked.verb == "promote-full":
         stale = asked.step is not None and asked.step != at

@@ -7,6 +7,7 @@ from dataclasses import replace
 from edgeramp.api.rollout import RampFacts, Retiring
 from edgeramp.decide.rollout.choose import GOOD, last_of
 from edgeramp.decide.rollout.course import Course, Hold, abort, begin, held, ramp_of, ramp_with
+from edgeramp.decide.rollout.standstill import standstill
 from edgeramp.decide.rollout.steps import clock, goal, needed
 from edgeramp.decide.rollout.view import Servers, View
 from edgeramp.values.quantities import duration, timestamp
@@ -22,11 +23,11 @@ _SHIFTED = (
 
 
 def freeze(view: View, course: Course) -> Course:
-    """`spec.paused` stops the ramp's clock; afterwards all its times are moved by the length of the pause."""
+    """What stands still stops the ramp's clock; afterwards all its times are moved by the length of that."""
     if not course.active:
         return course
     ramp = ramp_of(course)
-    if view.spec.paused:
+    if standstill(view, course) is not None:
         return course if ramp.frozen_at is not None else ramp_with(course, frozen_at=view.now)
     if ramp.frozen_at is None:
         return course
