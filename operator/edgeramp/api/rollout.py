@@ -523,7 +523,7 @@ class RolloutStatus(ApiPart):
     route_ordered_at: float | None = None
     retiring: Annotated[list[Retiring], Field(max_length=20)] = Field(default_factory=list)
     weights: Annotated[list[StepRecord], Field(max_length=40)] = Field(default_factory=list)
-    verbs: Annotated[list[VerbRecord], Field(max_length=10)] = Field(default_factory=list)
+    verbs: Annotated[list[VerbRecord], Field(max_length=20)] = Field(default_factory=list)
     history: Annotated[list[HistoryEntry], Field(max_length=20)] = Field(default_factory=list)
     replicas: int = 0
     ready_replicas: int = 0

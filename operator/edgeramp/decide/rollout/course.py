@@ -26,7 +26,7 @@ SCALE_DOWN_SECONDS = 30
 """How long the pods of a former stable revision are kept after its successor was promoted."""
 
 Outcome = Literal["Promoted", "FastPromoted", "Aborted", "Superseded", "RolledBack"]
-MAX_WEIGHTS, MAX_VERBS, MAX_HISTORY, MAX_RETIRING = 40, 10, 20, 20
+MAX_WEIGHTS, MAX_VERBS, MAX_HISTORY, MAX_RETIRING = 40, 20, 20, 20
 
 
 @dataclass(frozen=True)
