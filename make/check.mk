@@ -27,9 +27,11 @@ crds:  ## crds/ and the chart's templates from the pydantic models
 crds-fresh:
 	$(DEV_PYTHON) -m edgeramp.cli.crds --check
 	$(DEV_PYTHON) -m edgeramp.cli.reference --check
+	$(DEV_PYTHON) -m tests.cases --check
 
-reference:  ## docs/reference from the code: every field, every reason
+reference:  ## docs/reference from the code: every field, every reason; which test holds which behaviour
 	$(DEV_PYTHON) -m edgeramp.cli.reference
+	$(DEV_PYTHON) -m tests.cases
 
 site:  ## the documents as a static site in .state/site; a broken link fails
 	NO_MKDOCS_2_WARNING=1 $$($(VENV) docs)/bin/python -m mkdocs build --quiet

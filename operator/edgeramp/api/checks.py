@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from edgeramp.api.common import ApiPart, Cel, Duration, Message, Name, ResourceName, Text, cel
 from edgeramp.values.quantities import DURATION_PATTERN
@@ -144,6 +144,13 @@ class Check(ApiPart):
     """So many failed attempts to measure in a row are still tolerated; more hold the weight."""
     dry_run: bool = False
     """Reported, without any effect."""
+
+    @model_validator(mode="after")
+    def _one_provider(self) -> Check:
+        """What an API server of an older schema let in: a check that asks nobody must not count as one."""
+        if sum(provider is not None for provider in (self.prometheus, self.web, self.job)) != 1:
+            raise ValueError(f"check {self.name}: write exactly one of prometheus, web and job")
+        return self
 
     CEL: ClassVar[tuple[Cel, ...]] = (
         Cel(

@@ -25,7 +25,7 @@ MOST_OF_200 = 6
         pytest.param(16, 1, 1, True, id="bursts of 16 on stable only"),
     ],
 )
-def test_healthy_ramps_are_rolled_back_in_at_most_one_of_a_hundred(
+def test_case_43_healthy_ramps_are_rolled_back_in_at_most_one_of_a_hundred(
     stable_burst: int, candidate_burst: int, batch_limit: int, history: bool
 ) -> None:
     config = EvidenceConfig(batch_limit=batch_limit, metrics=(ErrorsMetric(user_budget=None),))
@@ -93,7 +93,7 @@ def test_latency_that_wanders_on_both_tracks_rolls_nothing_back(wobble: float) -
         pytest.param(Behaviour(median_s=0.024), 25, 90.0, id="p95 +20 %"),
     ],
 )
-def test_a_bad_candidate_is_found_soon(candidate: Behaviour, weight: int, most_s: float) -> None:
+def test_case_43_a_bad_candidate_is_found_soon(candidate: Behaviour, weight: int, most_s: float) -> None:
     config = EvidenceConfig(batch_limit=1, weights=(weight,), warmup_s=0.0)
     world = World(100, Behaviour(), candidate)
     rng = np.random.default_rng(9)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.support.world import World, healthy, spec_of
+from tests.support.world import World, artifact, healthy, spec_of
 
 TIME_ALONE = {"enabled": False}
 PROMETHEUS = {"prometheus": {"address": "http://prometheus.monitoring:9090", "query": "up"}}
@@ -131,6 +131,22 @@ def test_case_39_the_step_waits_for_all_that_is_required() -> None:
     assert world.phase == "Healthy" and {record(world)["verdict"], record(world, "other")["verdict"]} == {
         "Pass"
     }
+
+
+def test_case_40_an_unknown_provider_moves_no_traffic_and_mending_it_is_enough() -> None:
+    unknown = {"name": "rate", "datadog": {"query": "errors"}, "successCondition": "result < 0.05"}
+    world = healthy(spec_of("A"), results={"rate": lambda _: [0.99]})
+    world.rollout["spec"] |= {
+        "artifact": artifact("B"),
+        "strategy": {"steps": [{"setWeight": 20}], "checks": [unknown]},
+    }
+    world.run(60)
+    assert world.weight("A") == 100
+    assert world.condition("Stalled") == ("True", "InvalidSpec")
+    assert "exactly one of prometheus, web and job" in world.status["message"]
+    world.edit(strategy={"steps": [{"setWeight": 20}], "checks": [RATE], "analysis": TIME_ALONE})
+    world.run(120)
+    assert (world.weight("B"), world.phase) == (100, "Healthy")
 
 
 def test_case_41_a_dry_run_is_reported_without_effect() -> None:
