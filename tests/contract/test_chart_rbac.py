@@ -81,9 +81,11 @@ def installed(apiserver: ApiServer, kubectl: list[str], tmp_path_factory: pytest
         pytest.skip(str(missing))
     values = {
         "crds": {"install": False},
-        "priorityClass": {"create": True},
-        "podDisruptionBudget": {"enabled": True},
-        "networkPolicies": {"enabled": True, "namespaces": [ANYWHERE]},
+        "modelNamespaces": [ANYWHERE],
+        "operator": {"replicas": 2, "priorityClass": {"create": True}},
+        "store": {"podDisruptionBudget": {"enabled": True}},
+        "jobs": {"priorityClass": {"create": True}, "quota": {"enabled": True, "memory": "16Gi"}},
+        "networkPolicies": {"enabled": True},
     }
     rendered = subprocess.run(
         [str(helm), "template", "edgeramp", str(REPO / "charts/edgeramp"), "--namespace", HOME,

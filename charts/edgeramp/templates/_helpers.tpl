@@ -30,6 +30,43 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- index $root.Values.images $name | default $made -}}
 {{- end -}}
 
+{{/* imagePullSecrets of a pod in the operator's namespace; empty where none are named. */}}
+{{- define "edgeramp.pullSecrets" -}}
+{{- with .Values.image.pullSecrets -}}
+imagePullSecrets:
+  {{- range . }}
+  - name: {{ . }}
+  {{- end }}
+{{- end -}}
+{{- end -}}
+
+{{/* The operator's PriorityClass; empty: the cluster's default. */}}
+{{- define "edgeramp.operatorPriority" -}}
+{{- $made := ternary (printf "%s-operator" (include "edgeramp.name" .)) "" .Values.operator.priorityClass.create -}}
+{{- .Values.operator.priorityClassName | default $made -}}
+{{- end -}}
+
+{{/* The Jobs' PriorityClass; empty: the cluster's default. */}}
+{{- define "edgeramp.jobPriority" -}}
+{{- $made := ternary (printf "%s-jobs" (include "edgeramp.name" .)) "" .Values.jobs.priorityClass.create -}}
+{{- .Values.jobs.priorityClassName | default $made -}}
+{{- end -}}
+
+{{/* topologySpreadConstraints of the operator, each with a labelSelector; without any, replicas avoid one node. */}}
+{{- define "edgeramp.spread" -}}
+{{- $labels := merge (dict "app.kubernetes.io/component" "operator") (fromYaml (include "edgeramp.selector" .)) -}}
+{{- $soft := dict "maxSkew" 1 "topologyKey" "kubernetes.io/hostname" "whenUnsatisfiable" "ScheduleAnyway" -}}
+{{- $default := ternary (list $soft) list (gt (int .Values.operator.replicas) 1) -}}
+{{- $made := list -}}
+{{- range $constraint := .Values.operator.topologySpreadConstraints | default $default -}}
+{{- $ours := ternary dict (dict "labelSelector" (dict "matchLabels" $labels)) (hasKey $constraint "labelSelector") -}}
+{{- $made = append $made (merge (deepCopy $constraint) $ours) -}}
+{{- end -}}
+{{- if $made -}}
+{{- toYaml $made -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "edgeramp.storeHost" -}}
 {{- if .Values.store.enabled -}}
 {{- .Values.store.host | default (printf "%s-store.%s.svc:5000" (include "edgeramp.name" .) .Release.Namespace) -}}
@@ -67,6 +104,7 @@ EDGERAMP_NAMESPACE: {{ .Release.Namespace | quote }}
 {{- end }}
 EDGERAMP_IMAGES: {{ $images | toJson | quote }}
 EDGERAMP_IMAGE_PULL_POLICY: {{ .Values.image.pullPolicy | quote }}
+EDGERAMP_IMAGE_PULL_SECRETS: {{ join " " .Values.image.pullSecrets | quote }}
 EDGERAMP_STORE_HOST: {{ include "edgeramp.storeHost" . | quote }}
 EDGERAMP_STORE_PLAIN_HTTP: {{ .Values.store.plainHTTP | quote }}
 EDGERAMP_SIGNING_SECRET: {{ .Values.signing.secretName | quote }}
@@ -79,6 +117,7 @@ EDGERAMP_JOB_DEADLINE_SECONDS: {{ .Values.jobs.deadlineSeconds | int | quote }}
 EDGERAMP_JOB_TTL_SECONDS: {{ .Values.jobs.ttlSeconds | int | quote }}
 EDGERAMP_MAX_ATTEMPTS: {{ .Values.jobs.maxAttempts | int | quote }}
 EDGERAMP_JOB_MEMORY: {{ .Values.jobs.memory | quote }}
+EDGERAMP_JOB_PRIORITY_CLASS: {{ include "edgeramp.jobPriority" . | quote }}
 EDGERAMP_WORKERS: {{ .Values.operator.workers | int | quote }}
 EDGERAMP_LOG_LEVEL: {{ .Values.operator.log.level | quote }}
 EDGERAMP_LOG_FORMAT: {{ .Values.operator.log.format | quote }}

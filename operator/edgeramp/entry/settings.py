@@ -3,6 +3,7 @@
 EDGERAMP_NAMESPACE            where the operator runs and keeps its Leases (edgeramp-system)
 EDGERAMP_IMAGES               JSON object: image name -> reference (courier, onnxruntime, openvino, server-…)
 EDGERAMP_IMAGE_PULL_POLICY    of Jobs and servers (IfNotPresent)
+EDGERAMP_IMAGE_PULL_SECRETS   of Jobs and servers: names of Secrets in their namespace, separated by spaces (none)
 EDGERAMP_STORE_HOST           host:port of the OCI registry for artifacts
 EDGERAMP_STORE_PLAIN_HTTP     true where that registry speaks plain HTTP
 EDGERAMP_SIGNING_SECRET       name of the Secret with key.pem in the namespaces of the models (edgeramp-signing)
@@ -12,6 +13,7 @@ EDGERAMP_GATEWAY_NAMESPACE    where the gateway's proxies run (envoy-gateway-sys
 EDGERAMP_GATEWAY_METRICS_PORT of the proxies (19001)
 EDGERAMP_CHECK_HOSTS          hosts that checks may ask, separated by spaces: host, host:port, *.suffix (none)
 EDGERAMP_JOB_DEADLINE_SECONDS, EDGERAMP_JOB_TTL_SECONDS, EDGERAMP_JOB_MEMORY, EDGERAMP_MAX_ATTEMPTS
+EDGERAMP_JOB_PRIORITY_CLASS   an existing PriorityClass for Jobs (the cluster's default)
 EDGERAMP_PORT                 of /metrics, /healthz and /readyz (8080)
 EDGERAMP_WORKERS              threads that look at objects (8)
 EDGERAMP_LOG_LEVEL            DEBUG, INFO, WARNING or ERROR (INFO)
@@ -38,6 +40,11 @@ _TEXT = {
     "EDGERAMP_SIGNING_SECRET": "signing_secret",
     "EDGERAMP_GATEWAY_NAMESPACE": "gateway_namespace",
     "EDGERAMP_JOB_MEMORY": "job_memory",
+    "EDGERAMP_JOB_PRIORITY_CLASS": "job_priority_class",
+}
+_WORDS = {
+    "EDGERAMP_CHECK_HOSTS": "check_hosts",
+    "EDGERAMP_IMAGE_PULL_SECRETS": "image_pull_secrets",
 }
 _NUMBERS = {
     "EDGERAMP_CERTIFICATE_DAYS": "certificate_days",
@@ -73,7 +80,7 @@ def read(environment: Mapping[str, str]) -> Process:
     plain = _one_of(environment, "EDGERAMP_STORE_PLAIN_HTTP", ("", "true", "false"))
     if plain:
         values["store_plain_http"] = plain == "true"
-    values["check_hosts"] = tuple((environment.get("EDGERAMP_CHECK_HOSTS") or "").split())
+    values |= {name: tuple(environment[key].split()) for key, name in _WORDS.items() if environment.get(key)}
     values["images"] = _images(environment.get("EDGERAMP_IMAGES") or "{}")
     folder = environment.get("EDGERAMP_PUBLIC_KEYS_DIR")
     return Process(

@@ -136,6 +136,8 @@ def _pod(order: JobOrder, settings: Settings) -> Manifest:
         "terminationGracePeriodSeconds": 5,
         "nodeSelector": {"kubernetes.io/os": "linux", **order.node_selector},
         "securityContext": restricted.pod(fsGroup=restricted.UID),
+        **restricted.pull_secrets(settings),
+        **({"priorityClassName": settings.job_priority_class} if settings.job_priority_class else {}),
         "containers": [
             {
                 "name": "worker",

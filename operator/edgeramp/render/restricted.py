@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from edgeramp.values.settings import Settings
+
 UID = 10001
 
 
@@ -16,3 +18,9 @@ def pod(**more: object) -> dict[str, Any]:
 def container(**more: object) -> dict[str, Any]:
     """securityContext of a container, with `more`."""
     return {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}, **more}
+
+
+def pull_secrets(settings: Settings) -> dict[str, Any]:
+    """imagePullSecrets of a pod with images of ours; nothing when none are configured."""
+    names = settings.image_pull_secrets
+    return {"imagePullSecrets": [{"name": name} for name in names]} if names else {}

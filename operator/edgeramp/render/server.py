@@ -135,6 +135,7 @@ def _pod(served: ServedRevision, settings: Settings) -> Manifest:
             **served.node_selector,
         },
         "securityContext": restricted.pod(fsGroup=restricted.UID),
+        **restricted.pull_secrets(settings),
         "initContainers": [_fetch(served, settings)],
         "containers": [_server(served, settings)],
         "volumes": [

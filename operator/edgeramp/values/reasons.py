@@ -75,7 +75,8 @@ _JOBS = {
     "NoSummary": Reason("The pod ended without a report, as when a node dies; it is tried again.", _BY_ITSELF),
     "Interrupted": Reason("The pod was asked to stop; it is tried again.", _BY_ITSELF),
     "DeadlineExceeded": Reason(
-        "The Job took longer than allowed.", "Raise the chart's `jobs.deadlineSeconds`, or use a faster node."
+        "The Job took longer than allowed, or found no room to start.",
+        "Raise the chart's `jobs.deadlineSeconds`, or use a faster node; look at the Job's events for a quota that is full.",
     ),
     "BudgetSpent": Reason(
         "The tool did not come to an end in its time.", "Raise the chart's `jobs.deadlineSeconds`."
@@ -86,7 +87,9 @@ _JOBS = {
     "PredictedOutOfResources": Reason(
         "There is no room for the files; nothing was started.", "Use a node with more disk."
     ),
-    "ImageMissing": Reason("An image cannot be pulled.", "Push it, or correct the chart's `image.registry`."),
+    "ImageMissing": Reason(
+        "An image cannot be pulled.", "Push it, or correct the chart's `image.registry` and `image.pullSecrets`."
+    ),
     "Unschedulable": Reason("No node has room for the pod.", "Free CPU and memory, or look at taints and quota."),
     "HardwareMismatch": Reason(
         "A node's CPU lacks what its labels promise; another node is looked for.", "Correct the node's labels."

@@ -11,11 +11,13 @@ class Settings:
     """`images` maps a role's image name (courier, onnxruntime, openvino, llama-cpp, server-onnxruntime,
     server-openvino) to its reference. `signing_secret` lives in the namespace of the Jobs and holds key.pem (ECDSA
     P-256), `public_keys` are the PEM public keys whose signatures are accepted. `check_hosts` are those that checks may
-    ask: `host`, `host:port` or `*.suffix`."""
+    ask: `host`, `host:port` or `*.suffix`. `image_pull_secrets` are Secrets of the namespace of a Job or server, which
+    pull its images; `job_priority_class` is an existing PriorityClass, empty for the cluster's default."""
 
     operator_namespace: str = "edgeramp-system"
     images: Mapping[str, str] = field(default_factory=dict)
     image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
     store_host: str = "edgeramp-store.edgeramp-system.svc:5000"
     store_plain_http: bool = True
     signing_secret: str = "edgeramp-signing"
@@ -31,6 +33,7 @@ class Settings:
         1  # CPU limit of a measuring Job = threads + this, see optimization.md, Benchmark
     )
     job_memory: str = "2Gi"
+    job_priority_class: str = ""
 
     def image(self, name: str) -> str:
         """The reference of the image `name`; KeyError names what the chart must set."""

@@ -20,10 +20,13 @@ def test_what_the_chart_sets_arrives() -> None:
     process = read({
         "EDGERAMP_IMAGES": '{"courier": "reg/courier:1"}', "EDGERAMP_STORE_PLAIN_HTTP": "false",
         "EDGERAMP_MAX_ATTEMPTS": "3", "EDGERAMP_NAMESPACE": "ops", "EDGERAMP_LOG_FORMAT": "json",
+        "EDGERAMP_IMAGE_PULL_SECRETS": "pull mirror", "EDGERAMP_JOB_PRIORITY_CLASS": "batch",
     })  # fmt: skip
     assert process.settings.image("courier") == "reg/courier:1"
     assert (process.settings.store_plain_http, process.settings.max_attempts) == (False, 3)
     assert (process.settings.operator_namespace, process.log_json) == ("ops", True)
+    assert process.settings.image_pull_secrets == ("pull", "mirror")
+    assert process.settings.job_priority_class == "batch"
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,3 +166,14 @@ def test_running_out_of_memory_raises_the_limit_by_half(done: World) -> None:
         _, job = render_job(JobOrder(spec, owner, ooms=ooms), SETTINGS)
         limits.append(pod_of(job)["containers"][0]["resources"]["limits"]["memory"])
     assert limits == ["2048Mi", "3072Mi"]
+
+
+def test_priority_and_pull_secrets_are_set_only_where_the_administrator_names_them(done: World) -> None:
+    order = JobOrder(spec_of(done, jobs_of(done, "prepare")[0]), Owner("OptimizationRun", "shop", "r", "u"))
+    plain = pod_of(render_job(order, SETTINGS)[1])
+    assert not {"priorityClassName", "imagePullSecrets"} & set(plain)
+    settings = replace(SETTINGS, job_priority_class="batch", image_pull_secrets=("pull", "mirror"))
+    _, job = render_job(order, settings)
+    added = {"priorityClassName": "batch", "imagePullSecrets": [{"name": "pull"}, {"name": "mirror"}]}
+    assert pod_of(job) == plain | added
+    assert job["metadata"]["name"] == order.name  # the same Job, so that nothing is measured anew

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,6 +95,15 @@ def test_certified_features_become_node_labels() -> None:
     served = SERVED.model_copy(update={"isa": ["AVX512VNNI"]})
     pod = server.deployment(OWNER, served, 1, SETTINGS)["spec"]["template"]["spec"]
     assert pod["nodeSelector"] == {"class": "box", "feature.node.kubernetes.io/cpu-cpuid.AVX512VNNI": "true"}
+
+
+def test_pull_secrets_are_of_the_servers_own_namespace_and_lead_to_an_update() -> None:
+    with_secret = replace(SETTINGS, image_pull_secrets=("pull",))
+    wanted = server.deployment(OWNER, SERVED, 2, with_secret)
+    assert wanted["spec"]["template"]["spec"]["imagePullSecrets"] == [{"name": "pull"}]
+    assert "imagePullSecrets" not in deployment()["spec"]["template"]["spec"]
+    assert not covers(deployment(), wanted)
+    assert covers(wanted, deployment())
 
 
 def test_each_backend_names_its_track() -> None:
