@@ -1,4 +1,5 @@
-"""`python -m edgeramp.cli.reference`: write docs/reference from the code: every field of the API, every reason."""
+"""`python -m edgeramp.cli.reference`: write docs/reference from the code: every field of the API, every reason, every
+value of the chart."""
 
 from __future__ import annotations
 
@@ -9,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from edgeramp.api.crd import INT_OR_STRING, KINDS, OPEN, RULES, Kind, crd
 from edgeramp.cli.generated import settle
 from edgeramp.values.names import API_VERSION
 from edgeramp.values.reasons import REASONS
 
+CHART = Path("charts/edgeramp")
 HEADER = "<!-- Generated from the code by `make reference`; do not edit. -->\n\n"
 _BOUNDS = {
     "minimum": "at least {}", "maximum": "at most {}", "minItems": "at least {} items", "minLength": "at least {} long",
@@ -71,7 +75,7 @@ def _type(node: dict[str, Any]) -> str:
         return "any"
     if "items" in node:
         return f"list of {_type(node['items'])}"
-    if "additionalProperties" in node:
+    if node.get("additionalProperties"):
         return f"map to {_type(node['additionalProperties'])}"
     return str(node["type"])
 
@@ -104,22 +108,55 @@ def reasons() -> str:
     return HEADER + "\n\n".join(parts) + "\n"
 
 
+def values(chart: Path) -> str:
+    """The chart's values as Markdown, one table per section; types and bounds from its schema, defaults from values.yaml."""
+    schema = json.loads((chart / "values.schema.json").read_text(encoding="utf-8"))["properties"]
+    defaults = yaml.safe_load((chart / "values.yaml").read_text(encoding="utf-8"))
+    shown = {name: schema[name] for name in defaults}
+    intro = (
+        "`values.yaml` of the chart says the same beside each default. A value that is not here is refused by Helm. "
+        "[Install](../install.md) has values for production."
+    )
+    parts = ["# Values of the chart", intro]
+    for name, node in shown.items():
+        head = ["| value | type | default | meaning |", "| --- | --- | --- | --- |"]
+        rows = head + [
+            _value(path, part, default) for path, part, default in leaves(name, node, defaults[name])
+        ]
+        parts += [f"## `{name}`", *([node["description"]] if node.get("properties") else []), "\n".join(rows)]
+    return HEADER + "\n\n".join(parts) + "\n"
+
+
+def leaves(path: str, node: dict[str, Any], default: Any) -> Iterator[tuple[str, dict[str, Any], Any]]:
+    """Every value below a section, with its schema and default."""
+    if not node.get("properties"):
+        yield path, node, default
+        return
+    for name, child in node["properties"].items():
+        yield from leaves(f"{path}.{name}".lstrip("."), child, default[name])
+
+
+def _value(path: str, node: dict[str, Any], default: Any) -> str:
+    return f"| `{path}` | {_type(node)} | `{_cell(json.dumps(default, ensure_ascii=False))}` | {_meaning(node)} |"
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|").replace("\n", " ")
 
 
-def files(where: Path) -> dict[Path, str]:
+def files(where: Path, chart: Path = CHART) -> dict[Path, str]:
     """Every generated page and its text."""
-    return {where / "api.md": api(), where / "reasons.md": reasons()}
+    return {where / "api.md": api(), where / "reasons.md": reasons(), where / "values.md": values(chart)}
 
 
 def main(argv: list[str] | None = None) -> int:
     """Write the pages, or with --check say which are stale; returns the exit status."""
     parser = argparse.ArgumentParser(prog="edgeramp-reference", description=__doc__)
     parser.add_argument("directory", nargs="?", type=Path, default=Path("docs/reference"))
+    parser.add_argument("--chart", type=Path, default=CHART, help="whose values are listed")
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is stale")
     options = parser.parse_args(argv)
-    return settle(files(options.directory).items(), options.check, "make reference")
+    return settle(files(options.directory, options.chart).items(), options.check, "make reference")
 
 
 if __name__ == "__main__":

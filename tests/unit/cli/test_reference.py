@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -162,6 +163,26 @@ def test_every_field_of_every_kind_is_on_the_page() -> None:
         line for line in spec.splitlines() if line.startswith(("| `", "| **`")) and line.endswith("|  |")
     ]
     assert not silent, f"fields of the spec without a docstring: {silent}"
+
+
+def test_every_value_of_the_chart_is_on_the_page_with_its_default(tmp_path: Path) -> None:
+    chart = REPO / "charts/edgeramp"
+    page = reference.values(chart)
+    assert (
+        '| `operator.log.format` | `json` or `text` | `"json"` | `json` for log collectors, `text` for people. |'
+        in page
+    )
+    schema, defaults = (chart / name for name in ("values.schema.json", "values.yaml"))
+    leaves = list(
+        reference.leaves(
+            "", json.loads(schema.read_text()), yaml.safe_load(defaults.read_text()) | {"global": 0}
+        )
+    )
+    assert len(leaves) > 60
+    assert [path for path, _, _ in leaves if f"| `{path}` |" not in page] == ["global"]
+    (tmp_path / schema.name).write_text(schema.read_text())
+    (tmp_path / defaults.name).write_text(defaults.read_text().replace("format: json", "format: text"))
+    assert reference.values(tmp_path) != page  # so that a page of yesterday is stale
 
 
 def test_explain_names_the_next_step_of_a_stalled_object() -> None:
