@@ -32,7 +32,7 @@ venv:  ## make the development environment
 lock:  ## resolve the development environment anew (requirements/dev.lock, local/tools/envoy)
 	uv pip compile pyproject.toml --group dev --group examples --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --quiet --output-file requirements/dev.lock
-	uv pip compile pyproject.toml --only-group docs --universal --python-version 3.11 --generate-hashes \
+	uv pip compile --group docs --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --no-annotate --quiet --output-file requirements/docs.lock
 	cd local/tools/envoy && uv pip compile requirements.in --generate-hashes --no-emit-index-url --no-header --no-annotate \
 	  --quiet --output-file requirements.lock

@@ -12,6 +12,7 @@ from edgeramp.cli import evidence as evidence_command
 from edgeramp.cli import explain as explain_command
 from edgeramp.cli import get as get_command
 from edgeramp.cli import keygen as keygen_command
+from edgeramp.cli import lint as lint_command
 from edgeramp.cli import report as report_command
 from edgeramp.cli import simulate as simulate_command
 
@@ -70,6 +71,12 @@ def evidence(context: typer.Context) -> None:
 def simulate(context: typer.Context) -> None:
     """Play a rollout's strategy against a candidate that behaves as you say."""
     raise typer.Exit(simulate_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def lint(context: typer.Context) -> None:
+    """Say offline whether manifests would be accepted, and what in them will not work out."""
+    raise typer.Exit(lint_command.main(context.args))
 
 
 @app.command(context_settings=_PASS_ON)
