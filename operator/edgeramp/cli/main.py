@@ -15,6 +15,7 @@ from edgeramp.cli import keygen as keygen_command
 from edgeramp.cli import lint as lint_command
 from edgeramp.cli import report as report_command
 from edgeramp.cli import simulate as simulate_command
+from edgeramp.cli import watch as watch_command
 
 app = typer.Typer(name="edgeramp", help=__doc__, no_args_is_help=True, add_completion=False)
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
@@ -47,6 +48,12 @@ def keygen(context: typer.Context) -> None:
 def get(context: typer.Context) -> None:
     """Show EdgeModels with their targets, runs and Rollouts as a tree."""
     raise typer.Exit(get_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def watch(context: typer.Context) -> None:
+    """Follow EdgeModels, runs and Rollouts live."""
+    raise typer.Exit(watch_command.main(context.args))
 
 
 @app.command(context_settings=_PASS_ON)

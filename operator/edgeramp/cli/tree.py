@@ -98,12 +98,13 @@ def table(whole: Tree, with_namespace: bool, width: int) -> Table:
         column.no_wrap = True
     if width >= NARROW:
         made.add_column("MESSAGE")
-    for *short, message in _rows(whole, with_namespace):
+    for *short, message in rows(whole, with_namespace):
         made.add_row(*map(word, short), *([sentence(message)] if width >= NARROW else []))
     return made
 
 
-def _rows(whole: Tree, with_namespace: bool) -> Iterator[tuple[str, ...]]:
+def rows(whole: Tree, with_namespace: bool) -> Iterator[tuple[str, ...]]:
+    """Name, phase, step, weight, verdict and message of every object, parents first."""
     for model in whole.models:
         head = f"{model.namespace}/{model.name}" if with_namespace else model.name
         yield head, model.phase, "", "", "", model.message
