@@ -14,6 +14,7 @@ import yaml
 
 from edgeramp.api.crd import INT_OR_STRING, KINDS, OPEN, RULES, Kind, crd
 from edgeramp.cli.generated import settle
+from edgeramp.values.metrics import METRICS
 from edgeramp.values.names import API_VERSION
 from edgeramp.values.reasons import REASONS
 
@@ -108,6 +109,21 @@ def reasons() -> str:
     return HEADER + "\n\n".join(parts) + "\n"
 
 
+def metrics() -> str:
+    """Every metric of the operator as Markdown."""
+    intro = (
+        "The operator tells these at `/metrics`, port 8080. The servers of models tell their own beside them. Series with "
+        "the name of an object go when it goes; scrape with `honor_labels: true`, as the chart's ServiceMonitor does. Alerts "
+        "and a dashboard on them come with the chart ([install](../install.md))."
+    )
+    rows = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |"]
+    rows += [
+        f"| `{m.name}` | {m.type} | {', '.join(f'`{label}`' for label in m.labels)} | {_cell(m.help)} |"
+        for m in METRICS
+    ]
+    return HEADER + "\n\n".join(["# Metrics", intro, "\n".join(rows)]) + "\n"
+
+
 def values(chart: Path) -> str:
     """The chart's values as Markdown, one table per section; types and bounds from its schema, defaults from values.yaml."""
     schema = json.loads((chart / "values.schema.json").read_text(encoding="utf-8"))["properties"]
@@ -146,7 +162,12 @@ def _cell(text: str) -> str:
 
 def files(where: Path, chart: Path = CHART) -> dict[Path, str]:
     """Every generated page and its text."""
-    return {where / "api.md": api(), where / "reasons.md": reasons(), where / "values.md": values(chart)}
+    return {
+        where / "api.md": api(),
+        where / "reasons.md": reasons(),
+        where / "metrics.md": metrics(),
+        where / "values.md": values(chart),
+    }
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -88,6 +88,7 @@ class Reconciler:
         if found is None:
             log(_LOG, logging.INFO, "object was gone", **_facts(key))
             self._telemetry.looks.labels(key.kind, "gone").inc()
+            self._telemetry.fleet.gone(*key)
             return Next(gone=True)
         decision = self._plans[key.kind](found.seen)
         planned = time.monotonic()
@@ -110,7 +111,9 @@ class Reconciler:
         facts = {"seconds": f"{seconds:.3f}", "next": decision.requeue_after, "why": "; ".join(decision.why)}
         for done in outcome.done:
             log(_LOG, logging.INFO, done, **_facts(key))
+        self._telemetry.fleet.saw(*key, decision.status.wire())
         for event in decision.events:
+            self._telemetry.events.labels(key.kind, event.reason).inc()
             log(_LOG, logging.INFO, event.note, reason=event.reason, **_facts(key))
         log(_LOG, logging.DEBUG, "looked", status_written=outcome.status_written, **facts, **_facts(key))
 

@@ -5,43 +5,113 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import Metric as PromMetric
+from prometheus_client.registry import Collector
+
+from edgeramp import __version__
+from edgeramp.values import metrics
+from edgeramp.values.metrics import Metric
 
 _BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
 class Telemetry:
-    """The operator's metrics, in a registry of their own."""
+    """The operator's metrics, in a registry of their own; each is declared in values/metrics.py."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.looks = Counter(
-            "edgeramp_reconcile_total",
-            "Looks at an object, by what came of it.",
-            ["kind", "result"],
-            registry=self.registry,
+        self.looks = self._counter(metrics.LOOKS)
+        self.errors = self._counter(metrics.ERRORS)
+        self.actions = self._counter(metrics.ACTIONS)
+        self.events = self._counter(metrics.EVENTS)
+        self.depth = self._gauge(metrics.QUEUE_DEPTH)
+        self.leader = self._gauge(metrics.LEADER)
+        self._gauge(metrics.BUILD_INFO).labels(__version__).set(1)
+        took = metrics.LOOK_SECONDS
+        self.seconds = Histogram(took.name, took.help, took.labels, buckets=_BUCKETS, registry=self.registry)
+        self.fleet = Fleet()
+        self.registry.register(self.fleet)
+
+    def _counter(self, metric: Metric) -> Counter:
+        return Counter(metric.name, metric.help, metric.labels, registry=self.registry)
+
+    def _gauge(self, metric: Metric) -> Gauge:
+        return Gauge(metric.name, metric.help, metric.labels, registry=self.registry)
+
+
+@dataclass(frozen=True)
+class _Known:
+    """What metrics tell of one object. `weight` from 0 to 1."""
+
+    phase: str
+    weight: float | None = None
+    since: float | None = None
+
+
+class Fleet(Collector):
+    """The objects as they were last looked at: series come and go with them. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str, str], _Known] = {}
+        self._lock = Lock()
+
+    def saw(self, kind: str, namespace: str, name: str, status: Mapping[str, Any]) -> None:
+        """The status that an object has after a look, as written."""
+        ramp = status.get("ramp") or {}
+        runs = bool(ramp) and ramp.get("abortedAt") is None
+        weight = status.get("weight") if ramp else None
+        known = _Known(
+            phase=str(status.get("phase") or "Unknown"),
+            weight=None if weight is None else weight / 100,
+            since=ramp.get("startedAt") if runs else None,
         )
-        self.seconds = Histogram(
-            "edgeramp_reconcile_duration_seconds", "Time of a look, by part.", ["kind", "part"],
-            buckets=_BUCKETS, registry=self.registry,
+        with self._lock:
+            self._known[kind, namespace, name] = known
+
+    def gone(self, kind: str, namespace: str, name: str) -> None:
+        """The object is not there any more."""
+        with self._lock:
+            self._known.pop((kind, namespace, name), None)
+
+    def describe(self) -> Iterable[PromMetric]:
+        """Names without samples, so that the registry asks nothing when this is registered."""
+        return self._families().values()
+
+    def collect(self) -> Iterable[PromMetric]:
+        """See Collector."""
+        with self._lock:
+            known = dict(self._known)
+        made = self._families()
+        counted = Tally((kind, one.phase) for (kind, _, _), one in known.items())
+        for labels, number in sorted(counted.items()):
+            made[metrics.OBJECTS].add_metric(labels, number)
+        for (kind, *where), one in sorted(known.items()):
+            if kind == "EdgeModel":
+                made[metrics.MODEL_PHASE].add_metric([*where, one.phase], 1)
+            if kind != "Rollout":
+                continue
+            made[metrics.ROLLOUT_PHASE].add_metric([*where, one.phase], 1)
+            if one.weight is not None:
+                made[metrics.ROLLOUT_WEIGHT].add_metric(where, one.weight)
+            if one.since is not None:
+                made[metrics.ROLLOUT_STARTED].add_metric(where, one.since)
+        return made.values()
+
+    @staticmethod
+    def _families() -> dict[Metric, GaugeMetricFamily]:
+        mine = (
+            metrics.OBJECTS, metrics.ROLLOUT_PHASE, metrics.ROLLOUT_WEIGHT, metrics.ROLLOUT_STARTED, metrics.MODEL_PHASE,
         )  # fmt: skip
-        self.errors = Counter(
-            "edgeramp_errors_total", "Looks that failed, by error.", ["kind", "error"], registry=self.registry
-        )
-        self.actions = Counter(
-            "edgeramp_actions_total", "Actions carried out.", ["kind", "action"], registry=self.registry
-        )
-        self.depth = Gauge(
-            "edgeramp_queue_depth", "Objects waiting for a look or under one.", registry=self.registry
-        )
-        self.leader = Gauge(
-            "edgeramp_leader", "1 while this process holds the Lease.", registry=self.registry
-        )
+        return {m: GaugeMetricFamily(m.name, m.help, labels=m.labels) for m in mine}
 
 
 class KeyValues(logging.Formatter):

@@ -57,7 +57,11 @@ FULL: dict[str, Any] = {
     "signing": {"publicKeys": [PEM, PEM]},
     "jobs": {"priorityClass": {"create": True}, "quota": {"enabled": True, "memory": "16Gi"}},
     "networkPolicies": {"enabled": True},
-    "metrics": {"serviceMonitor": {"enabled": True, "namespace": "monitoring", "labels": {"release": "prometheus"}}},
+    "metrics": {
+        "serviceMonitor": {"enabled": True, "namespace": "monitoring", "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True, "labels": {"release": "prometheus"}},
+        "dashboard": {"enabled": True, "namespace": "monitoring"},
+    },
     "checks": {
         "hosts": ["prometheus.monitoring:9090"],
         "secrets": [{"namespace": "team-a", "name": "token"}],
@@ -313,6 +317,7 @@ def test_the_servicemonitor_finds_the_operators_service(helm: Path) -> None:
     ]  # fmt: skip
     assert [s["metadata"]["name"] for s in matching] == ["edgeramp"]
     assert monitor["spec"]["namespaceSelector"]["matchNames"] == [matching[0]["metadata"]["namespace"]]
+    assert monitor["spec"]["endpoints"][0]["honorLabels"]
     assert monitor["spec"]["endpoints"][0]["port"] == matching[0]["spec"]["ports"][0]["name"]
 
 

@@ -36,8 +36,8 @@ def _made(plan: Plan, again: float | None = None) -> tuple[MemoryCluster, Reconc
     return cluster, Reconciler(cluster, Eyes(cluster, again), {"Rollout": plan}, telemetry), telemetry
 
 
-def _value(telemetry: Telemetry, name: str, **labels: str) -> float:
-    return telemetry.registry.get_sample_value(name, labels) or 0.0
+def _value(telemetry: Telemetry, metric: str, /, **labels: str) -> float:
+    return telemetry.registry.get_sample_value(metric, labels) or 0.0
 
 
 def test_the_status_is_written_then_the_actions_and_events() -> None:
@@ -55,6 +55,11 @@ def test_the_status_is_written_then_the_actions_and_events() -> None:
     assert cluster.get(Ref(*CONFIGMAP, "default", "c")) is not None
     assert [e["reason"] for e in cluster.list(EVENT)] == ["Promoted"]
     assert _value(telemetry, "edgeramp_actions_total", kind="Rollout", action="Create") == 2.0
+    assert _value(telemetry, "edgeramp_events_total", kind="Rollout", reason="Promoted") == 2.0
+    assert _value(telemetry, "edgeramp_rollout_phase", namespace="default", name="r", phase="Healthy") == 1.0
+    cluster.delete(Ref(*ROLLOUT, "default", "r"))
+    assert reconciler.look(KEY).gone
+    assert _value(telemetry, "edgeramp_rollout_phase", namespace="default", name="r", phase="Healthy") == 0.0
 
 
 def test_a_conflict_voids_the_decision_and_looks_again_at_once() -> None:
