@@ -12,6 +12,7 @@ from edgeramp.cli import evidence as evidence_command
 from edgeramp.cli import explain as explain_command
 from edgeramp.cli import get as get_command
 from edgeramp.cli import keygen as keygen_command
+from edgeramp.cli import lineage as lineage_command
 from edgeramp.cli import lint as lint_command
 from edgeramp.cli import report as report_command
 from edgeramp.cli import simulate as simulate_command
@@ -66,6 +67,12 @@ def report(context: typer.Context) -> None:
 def explain(context: typer.Context) -> None:
     """Say what the operator would decide for an object now, and why."""
     raise typer.Exit(explain_command.main(context.args))
+
+
+@app.command(context_settings=_PASS_ON)
+def lineage(context: typer.Context) -> None:
+    """Show by digests which source, data, run and certificate stand behind what serves."""
+    raise typer.Exit(lineage_command.main(context.args))
 
 
 @app.command(context_settings=_PASS_ON)
