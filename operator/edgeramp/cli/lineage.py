@@ -29,7 +29,8 @@ BROKEN = 3
 
 class Chain(screen.Shape):
     """One revision of a Rollout and where it comes from. Digests are whole; empty where nothing is known. `missing` says which
-    link is, in words; empty when the chain is whole. `share` is in per cent of the requests."""
+    link is, in words; empty when the chain is whole. `source_uri` is empty where the EdgeModel has gone on to another source, or
+    is gone: `model` is the digest of then. `share` is in per cent of the requests."""
 
     rollout: str
     role: str
@@ -136,7 +137,7 @@ def _chain(
         model=str(spec.get("source", "")),
         data={str(k): str(v) for k, v in (spec.get("data") or {}).items() if v},
         source_uri=str(model["spec"]["source"]["uri"]) if same else "",
-        missing=_missing(served, run, package, same),
+        missing=_missing(served, run, package),
     )
 
 
@@ -149,7 +150,7 @@ def _packaged(run: Object) -> Iterator[tuple[Mapping[str, Any], Mapping[str, Any
     yield baseline, status.get("baselinePackage") or {}
 
 
-def _missing(served: Mapping[str, Any], run: Object, package: Mapping[str, Any], same: bool) -> str:
+def _missing(served: Mapping[str, Any], run: Object, package: Mapping[str, Any]) -> str:
     allowed = served.get("allowed")
     if allowed:
         unknown = "" if run else "; no run here made it"
@@ -158,8 +159,6 @@ def _missing(served: Mapping[str, Any], run: Object, package: Mapping[str, Any],
         return "no OptimizationRun here has packaged this artifact; its report in the store says where it comes from"
     if served.get("certificate") and served["certificate"] != package.get("certificate"):
         return f"admitted by certificate {served['certificate']}, but the run has written {package.get('certificate')}"
-    if not same:
-        return "its EdgeModel has another source now, or is gone; the model's digest is that of then"
     return ""
 
 
@@ -182,7 +181,7 @@ def _links(chain: Chain) -> Iterator[tuple[str, str]]:
         "└ report": chain.report,
         "└ run": f"{chain.run}: {chain.candidate} on {chain.node}" if chain.run else "",
         "└ model": chain.model,
-        "└ source": chain.source_uri,
+        "└ source": chain.source_uri or ("of before: its EdgeModel has another now" if chain.model else ""),
         **{f"  data {name}": digest for name, digest in chain.data.items()},
         "missing": chain.missing,
     }

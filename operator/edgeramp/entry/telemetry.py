@@ -10,17 +10,26 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock, Thread
-from typing import Any
+from typing import Any, get_args
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    disable_created_metrics,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.core import Metric as PromMetric
 from prometheus_client.registry import Collector
 
 from edgeramp import __version__
+from edgeramp.decide.rollout.course import Outcome
 from edgeramp.values import metrics
 from edgeramp.values.metrics import Metric
 
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a second series for each counter, which no query here asks for
 _BUCKETS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
 
 
@@ -33,6 +42,8 @@ class Telemetry:
         self.errors = self._counter(metrics.ERRORS)
         self.actions = self._counter(metrics.ACTIONS)
         self.events = self._counter(metrics.EVENTS)
+        for outcome in get_args(Outcome):  # from 0 on, so that increase() sees the first one
+            self.events.labels("Rollout", outcome)
         self.depth = self._gauge(metrics.QUEUE_DEPTH)
         self.leader = self._gauge(metrics.LEADER)
         self._gauge(metrics.BUILD_INFO).labels(__version__).set(1)

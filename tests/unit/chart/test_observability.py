@@ -81,7 +81,7 @@ def test_every_metric_is_on_the_dashboard() -> None:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule["alert"])
 def test_an_alert_says_what_is_wrong_and_what_to_do(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in ("info", "warning", "critical")
-    assert rule["annotations"]["summary"] and rule["annotations"]["description"].endswith((".", "."))
+    assert rule["annotations"]["summary"] and rule["annotations"]["description"].endswith(".")
     labels = set(re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])))
     told = {label for s in selectors(parsed(rule["expr"])) for label in LABELS[s.name]}
     assert labels <= told

@@ -64,6 +64,12 @@ def test_a_ramp_is_told_while_it_runs() -> None:
     )
 
 
+@pytest.mark.parametrize("reason", ["Promoted", "FastPromoted", "RolledBack", "Aborted", "Superseded"])
+def test_outcomes_are_counted_from_zero_on_so_that_an_alert_sees_the_first(reason: str) -> None:
+    labels = {"kind": "Rollout", "reason": reason}
+    assert Telemetry().registry.get_sample_value("edgeramp_events_total", labels) == 0
+
+
 def test_series_do_not_outlive_their_objects() -> None:
     telemetry = Telemetry()
     before = series(telemetry)
