@@ -13,9 +13,11 @@ from collections.abc import Sequence
 
 from edgeramp.cli import reach, screen
 from edgeramp.cli.tree import Tree, only, table, tree
-from edgeramp.effects.cluster import Cluster
+from edgeramp.effects.cluster import Cluster, Object
 from edgeramp.effects.kinds import EDGEMODEL, OPTIMIZATIONRUN, ROLLOUT
 from edgeramp.values.errors import ClusterError
+
+Listed = tuple[tuple[Object, ...], tuple[Object, ...], tuple[Object, ...]]
 
 
 def main(argv: Sequence[str]) -> int:
@@ -41,8 +43,13 @@ def main(argv: Sequence[str]) -> int:
 
 def read(cluster: Cluster, namespace: str | None) -> Tree:
     """The tree of a namespace, or of all with None. ClusterError when it cannot be read."""
+    return tree(*listed(cluster, namespace))
+
+
+def listed(cluster: Cluster, namespace: str | None) -> Listed:
+    """EdgeModels, OptimizationRuns and Rollouts of a namespace, or of all with None. ClusterError when they cannot be read."""
     models, runs, rollouts = (cluster.list(k, namespace) for k in (EDGEMODEL, OPTIMIZATIONRUN, ROLLOUT))
-    return tree(models, runs, rollouts)
+    return models, runs, rollouts
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +59,18 @@ def _objects(path: str, node: dict[str, Any]) -> Iterator[tuple[str, dict[str, A
 
 def _table(node: dict[str, Any]) -> str:
     required = set(node.get("required", ()))
-    rows = ["| field | type | default | meaning |", "| --- | --- | --- | --- |"]
+    rows = []
     for name, child in node["properties"].items():
         shown = f"**`{name}`**" if name in required else f"`{name}`"
         default = f"`{_cell(json.dumps(child['default'], ensure_ascii=False))}`" if "default" in child else ""
-        rows.append(f"| {shown} | {_type(child)} | {default} | {_meaning(child)} |")
-    return "\n".join(rows)
+        rows.append((shown, _type(child), default, _meaning(child)))
+    return _grid(("field", "type", "default", "meaning"), rows)
+
+
+def _grid(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; its cells are Markdown already."""
+    lines = (columns, ["---"] * len(columns), *rows)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def _type(node: dict[str, Any]) -> str:
@@ -101,11 +107,8 @@ def reasons() -> str:
     )
     parts = ["# Reasons, and what to do", intro]
     for title, group in REASONS.items():
-        rows = ["| reason | meaning | what to do |", "| --- | --- | --- |"]
-        rows += [
-            f"| `{name}` | {_cell(r.meaning)} | {_cell(r.remedy)} |" for name, r in sorted(group.items())
-        ]
-        parts += [f"## {title}", "\n".join(rows)]
+        rows = ((f"`{name}`", _cell(r.meaning), _cell(r.remedy)) for name, r in sorted(group.items()))
+        parts += [f"## {title}", _grid(("reason", "meaning", "what to do"), rows)]
     return HEADER + "\n\n".join(parts) + "\n"
 
 
@@ -116,12 +119,11 @@ def metrics() -> str:
         "the name of an object go when it goes; scrape with `honor_labels: true`, as the chart's ServiceMonitor does. Alerts "
         "and a dashboard on them come with the chart ([install](../install.md))."
     )
-    rows = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |"]
-    rows += [
-        f"| `{m.name}` | {m.type} | {', '.join(f'`{label}`' for label in m.labels)} | {_cell(m.help)} |"
-        for m in METRICS
-    ]
-    return HEADER + "\n\n".join(["# Metrics", intro, "\n".join(rows)]) + "\n"
+    rows = (
+        (f"`{m.name}`", m.type, ", ".join(f"`{label}`" for label in m.labels), _cell(m.help)) for m in METRICS
+    )
+    table = _grid(("metric", "type", "labels", "meaning"), rows)
+    return HEADER + "\n\n".join(["# Metrics", intro, table]) + "\n"
 
 
 def values(chart: Path) -> str:
@@ -135,11 +137,11 @@ def values(chart: Path) -> str:
     )
     parts = ["# Values of the chart", intro]
     for name, node in shown.items():
-        head = ["| value | type | default | meaning |", "| --- | --- | --- | --- |"]
-        rows = head + [
-            _value(path, part, default) for path, part, default in leaves(name, node, defaults[name])
-        ]
-        parts += [f"## `{name}`", *([node["description"]] if node.get("properties") else []), "\n".join(rows)]
+        table = _grid(
+            ("value", "type", "default", "meaning"),
+            (_value(*leaf) for leaf in leaves(name, node, defaults[name])),
+        )
+        parts += [f"## `{name}`", *([node["description"]] if node.get("properties") else []), table]
     return HEADER + "\n\n".join(parts) + "\n"
 
 
@@ -152,8 +154,8 @@ def leaves(path: str, node: dict[str, Any], default: Any) -> Iterator[tuple[str,
         yield from leaves(f"{path}.{name}".lstrip("."), child, default[name])
 
 
-def _value(path: str, node: dict[str, Any], default: Any) -> str:
-    return f"| `{path}` | {_type(node)} | `{_cell(json.dumps(default, ensure_ascii=False))}` | {_meaning(node)} |"
+def _value(path: str, node: dict[str, Any], default: Any) -> tuple[str, ...]:
+    return f"`{path}`", _type(node), f"`{_cell(json.dumps(default, ensure_ascii=False))}`", _meaning(node)
 
 
 def _cell(text: str) -> str:

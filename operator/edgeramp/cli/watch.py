@@ -22,9 +22,9 @@ from rich.live import Live
 from rich.text import Text
 
 from edgeramp.cli import reach, screen
+from edgeramp.cli.get import listed
 from edgeramp.cli.tree import Json, Tree, only, rows, table, tree
 from edgeramp.effects.cluster import Cluster
-from edgeramp.effects.kinds import EDGEMODEL, OPTIMIZATIONRUN, ROLLOUT
 from edgeramp.values.errors import ClusterError, Unavailable
 from edgeramp.values.quantities import seconds
 
@@ -76,7 +76,7 @@ def main(argv: Sequence[str], clock: Clock = Clock()) -> int:
 
 def look(cluster: Cluster, namespace: str | None, name: str | None) -> Seen:
     """The tree now, of one name or of all."""
-    models, runs, rollouts = (cluster.list(k, namespace) for k in (EDGEMODEL, OPTIMIZATIONRUN, ROLLOUT))
+    models, runs, rollouts = listed(cluster, namespace)
     whole = tree(models, runs, rollouts)
     named = [o for o in (*models, *rollouts) if o["metadata"]["name"] == name]
     return Seen(only(whole, name) if name else whole, ended(named[0]) if named else None)

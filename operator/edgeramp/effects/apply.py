@@ -13,9 +13,10 @@ from edgeramp.effects.kinds import Ref, ref
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done, in words for the log: one per action that was carried out. `status_written` is false when the
-    status was as decided already; `lease_dropped` that somebody may be waiting for a measurement host."""
+    """What was done, in words for the log: one per action that was carried out. `status` is the status as decided;
+    `status_written` is false when it stood so already; `lease_dropped`: somebody may be waiting for a measurement host."""
 
+    status: Mapping[str, Any]
     status_written: bool
     done: tuple[str, ...] = ()
     lease_dropped: bool = False
@@ -26,16 +27,16 @@ def carry_out(cluster: Cluster, seen: Mapping[str, Any], decision: Decision) -> 
 
     Raises Conflict when the object has changed since it was seen: nothing was done then, and the decision is void. Any
     other ClusterError leaves the rest undone, which the next look at the world finds."""
-    written = _write_status(cluster, seen, decision)
+    status = decision.status.wire()
+    written = _write_status(cluster, seen, status)
     done = tuple(_act(cluster, action) for action in decision.actions)
     for event in decision.events:
         cluster.event(seen, event)
     dropped = any(isinstance(action, DropLease) for action in decision.actions)
-    return Outcome(written, done, dropped)
+    return Outcome(status, written, done, dropped)
 
 
-def _write_status(cluster: Cluster, seen: Mapping[str, Any], decision: Decision) -> bool:
-    status = decision.status.wire()
+def _write_status(cluster: Cluster, seen: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
     if status == seen.get("status"):
         return False
     cluster.replace_status(ref(seen), seen["metadata"]["resourceVersion"], status)

@@ -111,7 +111,7 @@ class Reconciler:
         facts = {"seconds": f"{seconds:.3f}", "next": decision.requeue_after, "why": "; ".join(decision.why)}
         for done in outcome.done:
             log(_LOG, logging.INFO, done, **_facts(key))
-        self._telemetry.fleet.saw(*key, decision.status.wire())
+        self._telemetry.fleet.saw(*key, outcome.status)
         for event in decision.events:
             self._telemetry.events.labels(key.kind, event.reason).inc()
             log(_LOG, logging.INFO, event.note, reason=event.reason, **_facts(key))

@@ -35,6 +35,11 @@ def artifact(name: str) -> str:
     return f"oci://store/model@sha256:{name.lower() * 64}"
 
 
+def letter(reference: str) -> str:
+    """The name of an artifact that was made from a letter."""
+    return reference[-1].upper()
+
+
 @dataclass
 class World:
     """One Rollout and everything around it."""
@@ -189,7 +194,7 @@ class World:
         """Of what is asked for, and of what the status knows, as the operator looks at them."""
         known = [self.status.get(track) or {} for track in ("stable", "candidate")]
         artifacts = {r["artifact"] for r in (self.rollout["spec"], *known) if r.get("artifact")}
-        return {a: self.behaviours.get(a[-1].upper(), Behaviour()).admission for a in artifacts}
+        return {a: self.behaviours.get(letter(a), Behaviour()).admission for a in artifacts}
 
     def _measurements(self) -> dict[str, Measurement]:
         """What the checks that are due are answered: by `results`, where a string is a problem."""
@@ -406,7 +411,7 @@ class World:
 
     def _name_revision(self) -> None:
         spec = RolloutSpec.model_validate(self.rollout["spec"])
-        self.names[revision_of(spec).revision] = spec.artifact[-1].upper()
+        self.names[revision_of(spec).revision] = letter(spec.artifact)
 
     def _short(self, name: str) -> str:
         return self.name(name.removeprefix("digits-box-"))

@@ -120,6 +120,11 @@ def told(course: Course, kind: Literal["Normal", "Warning"], reason: str, note: 
     return replace(course, events=(*course.events, Event(kind, reason, note[:1000])), said=said)
 
 
+def on_request(by: str) -> str:
+    """For a sentence: that somebody asked for it, and who, where that is known."""
+    return f"by request of {by}" if by else "by request"
+
+
 def because(course: Course, why: str) -> Course:
     """One more line for `edgeramp explain`."""
     return replace(course, why=(*course.why, why))

@@ -9,7 +9,7 @@ from edgeramp.api.common import Condition
 from edgeramp.api.rollout import Pin, RolloutStatus
 from edgeramp.decide.conditions import condition, find, merged
 from edgeramp.decide.rollout import beside, preview
-from edgeramp.decide.rollout.course import Course, Hold
+from edgeramp.decide.rollout.course import Course, Hold, on_request
 from edgeramp.decide.rollout.steps import step_text
 from edgeramp.decide.rollout.view import View
 from edgeramp.values import names
@@ -67,8 +67,9 @@ def summary(view: View, course: Course) -> Summary:
 
 
 def _pinned(pin: Pin) -> str:
-    whom = f" by request of {pin.by}" if pin.by else " by request"
-    return f"Rolled back{whom} to {pin.served.revision} in place of the spec's {pin.instead_of}."
+    return (
+        f"Rolled back {on_request(pin.by)} to {pin.served.revision} in place of the spec's {pin.instead_of}."
+    )
 
 
 def _ramping(view: View, course: Course) -> Summary:

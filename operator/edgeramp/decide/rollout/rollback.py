@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from edgeramp.api.rollout import Pin, RolloutSpec, ServedRevision
 from edgeramp.decide.rollout.choose import GOOD, last_of
-from edgeramp.decide.rollout.course import Course, told
-from edgeramp.decide.rollout.verbs import done_before, noted, writer
+from edgeramp.decide.rollout.course import Course, on_request, told
+from edgeramp.decide.rollout.verbs import PAUSED, noted, refused, writer
 from edgeramp.decide.rollout.view import View
 from edgeramp.values import names
 from edgeramp.values.quantities import timestamp
@@ -42,11 +42,8 @@ def _obey(view: View, course: Course, asked_for: str) -> Course:
     served = _kept(view, course, revision)
     refusal = _refusal(view, course, revision, asked_for, served)
     if refusal:
-        if done_before(course, _VERB, value):
-            return course
-        note = f"Refused {_VERB} {value}: {refusal}."
-        return told(noted(view, course, _VERB, value, by, False, note), "Warning", "VerbRefused", note)
-    whom = f"by request of {by}" if by else "by request"
+        return refused(view, course, _VERB, value, by, refusal)
+    whom = on_request(by)
     if revision == asked_for or served is None:
         note = f"Revision {asked_for} of the spec is wanted again, {whom}."
         course = replace(course, pinned=None)
@@ -69,7 +66,7 @@ def _refusal(view: View, course: Course, revision: str, asked_for: str, served: 
     wanted = course.pinned.served.revision if course.pinned else asked_for
     stable = course.stable.revision if course.stable else ""
     if view.spec.paused:
-        return "spec.paused is true; set it to false first (edgeramp resume)"
+        return PAUSED
     if revision == wanted:
         return f"{revision} serves already" if revision == stable else f"{revision} is on its way already"
     if revision in (asked_for, stable):

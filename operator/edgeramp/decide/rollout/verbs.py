@@ -9,29 +9,36 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from edgeramp.api.rollout import VerbRecord
-from edgeramp.decide.rollout.course import MAX_VERBS, Course, abort, begin, ramp_of, ramp_with, told
+from edgeramp.decide.rollout.course import (
+    MAX_VERBS,
+    Course,
+    abort,
+    begin,
+    on_request,
+    ramp_of,
+    ramp_with,
+    told,
+)
 from edgeramp.decide.rollout.standstill import standstill
 from edgeramp.decide.rollout.steps import entered, step_text
 from edgeramp.decide.rollout.view import View
 from edgeramp.values import names
 from edgeramp.values.quantities import epoch, timestamp
 
+PAUSED = "spec.paused is true; set it to false first (edgeramp resume)"
+"""Why an order that would move traffic is refused."""
+
 
 @dataclass(frozen=True)
 class Asked:
     """A verb as written: `revision/step`, where the step may be left out for all but promote. Steps count from 1.
-    `by`: who wrote it, as far as the API server recorded that; "" when it did not."""
+    `by`: see writer."""
 
     verb: str
     value: str
     revision: str
     step: int | None
-    by: str = ""
-
-    @property
-    def requester(self) -> str:
-        """For a sentence: `by request`, and of whom."""
-        return f"by request of {self.by}" if self.by else "by request"
+    by: str
 
 
 def apply_verbs(view: View, course: Course) -> Course:
@@ -45,11 +52,8 @@ def apply_verbs(view: View, course: Course) -> Course:
         by = writer(view, annotation)
         asked = _parsed(verb, value, by)
         refusal = _refusal(view, course, asked) if asked else "write <revision>/<step>, as shown in status"
-        if refusal and done_before(course, verb, value):
-            continue
         if refusal or asked is None:
-            course = noted(view, course, verb, value, by, False, f"Refused {verb} {value}: {refusal}.")
-            course = told(course, "Warning", "VerbRefused", f"Refused {verb} {value}: {refusal}.")
+            course = refused(view, course, verb, value, by, refusal)
             continue
         course = noted(view, course, verb, value, by, True, f"{verb} at step {_at(view, course)}")
         course = _do(view, course, asked)
@@ -88,7 +92,7 @@ def _refusal(view: View, course: Course, asked: Asked) -> str:
     if asked.verb == "abort":
         return ""
     if view.spec.paused:
-        return "spec.paused is true; set it to false first (edgeramp resume)"
+        return PAUSED
     still = standstill(view, course)
     if still is not None:
         return f"{still.message}; {still.next}"
@@ -118,7 +122,7 @@ def _do(view: View, course: Course, asked: Asked) -> Course:
                 course,
                 "Aborted",
                 "Aborted",
-                f"Aborted {asked.requester} at {weight} %, step {_at(view, course)}.",
+                f"Aborted {on_request(asked.by)} at {weight} %, step {_at(view, course)}.",
             )
         case "retry":
             fresh = begin(view, course, skip_steps=False)
@@ -133,7 +137,7 @@ def _do(view: View, course: Course, asked: Asked) -> Course:
                 course,
                 "Normal",
                 "PromotedInFull",
-                f"Revision {ramp.revision} goes to 100 % {asked.requester}, without analysis.",
+                f"Revision {ramp.revision} goes to 100 % {on_request(asked.by)}, without analysis.",
             )
         case _:
             left = _at(view, course)
@@ -142,7 +146,7 @@ def _do(view: View, course: Course, asked: Asked) -> Course:
                 course,
                 "Normal",
                 "StepPromoted",
-                f"Step {left} was left {asked.requester}; now at {_at(view, course)}.",
+                f"Step {left} was left {on_request(asked.by)}; now at {_at(view, course)}.",
             )
 
 
@@ -150,7 +154,15 @@ def _at(view: View, course: Course) -> str:
     return step_text(view.steps, ramp_of(course).step) if course.ramp else ""
 
 
-def done_before(course: Course, verb: str, value: str) -> bool:
+def refused(view: View, course: Course, verb: str, value: str, by: str, why: str) -> Course:
+    """The order on record as refused, with an event; nothing where the same was done before."""
+    if _done_before(course, verb, value):
+        return course
+    note = f"Refused {verb} {value}: {why}."
+    return told(noted(view, course, verb, value, by, False, note), "Warning", "VerbRefused", note)
+
+
+def _done_before(course: Course, verb: str, value: str) -> bool:
     """Whether this attempt of the ramp has seen the same order done: times on record are whole seconds."""
     since = int(course.ramp.started_at) if course.ramp else 0
     return any(
