@@ -1,5 +1,5 @@
 # The two commands of the README, and the parts that `make test` is made of.
-.PHONY: demo test test-fast test-e2e test-long bench-path bench-rest bench-decisions
+.PHONY: demo test test-fast test-e2e test-long bench-path bench-rest bench-decisions bench-gates
 
 demo:  ## the whole story on a real cluster: optimized, certified, ramped; then a bad revision rolled back
 	$(DEV_PYTHON) -m demo
@@ -30,3 +30,7 @@ bench-rest:  ## a thousand Rollouts at rest on a real API server: memory, reques
 RAMPS ?= 1000
 bench-decisions:  ## false rollbacks and detection times by simulation, ours and other people's rules (RAMPS=1000: an hour)
 	$(DEV_PYTHON) -m bench.decisions --ramps $(RAMPS)
+
+TRIALS ?= 2000
+bench-gates:  ## coverage and power of the gates' bounds by simulation, beside the usual ones (TRIALS=2000: a quarter of an hour)
+	$(DEV_PYTHON) -m bench.gates --trials $(TRIALS)

@@ -1,18 +1,21 @@
-"""Bounds. Everything takes a seed, so that a report can be computed again from the scores it names."""
+"""Bounds. What draws takes a seed, so that a report can be computed again from its scores. Coverage: make bench-gates."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import special
+from scipy import special, stats
+
+from edgeramp.values.power import Margin, items_needed
 
 Floats = NDArray[np.float64]
-RESAMPLES = 9999
-BOOTSTRAP_BELOW = 2000
+Extremes = tuple[tuple[float, float], tuple[float, float]]
+"""Score of the reference and of the candidate on the worst and on the best item."""
+DRAWS = 39_999
+_AT_ONCE = 64
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedQuality:
-    """`retention` is sum(c)/sum(b), `margin` the mean of c - R0*b."""
+    """`retention` is sum(c)/sum(b), `margin` the mean of c - R0*b; `items_needed` to decide a margin like this."""
 
     retention: Interval
     margin: Interval
@@ -46,37 +49,49 @@ def paired_quality(
     confidence: float,
     seed: int,
     cluster: NDArray[np.int64] | None = None,
+    extremes: Extremes = ((1.0, 0.0), (0.0, 1.0)),
 ) -> PairedQuality:
-    """Retention and margin with bounds, from paired scores. BCa bootstrap below 2,000 units, else normal.
+    """Retention and margin with bounds, from paired scores; `extremes` are the worst and the best item there can be.
 
-    A bootstrap of a sample without a single loss sees no risk at all; there an exact binomial bound on the unseen loss
-    rate (the rule of three) takes its place. Source of the margin form: optimization.md, Gates.
+    Gaffke's bound: the sample gets one item more, the worst that there can be (right before, wrong now), and every item a
+    random weight, exponential with mean 1; the lower bound is the quantile of what then comes out. For 0/1 scores of one
+    side alone this is the exact binomial bound (Clopper and Pearson); the rule of three is its case without losses. The upper
+    bound gets the best item instead. Both statistics use the same weights, so retention and margin always agree.
+    Source: N. Gaffke, Three test statistics for a nonparametric one-sided hypothesis on the mean of a nonnegative variable,
+    2005; M. Phan, P. Thomas, E. Learned-Miller, Towards practical mean bounds for small samples, ICML 2021.
+    Why not BCa: docs/adr/0015-bounds.md.
     """
     b, c, size = _units(reference, candidate, cluster)
-    margin_point = float((c.sum() - gate * b.sum()) / size.sum())
-    retention_point = float(c.sum() / b.sum()) if b.sum() > 0 else math.nan
-    if len(b) < BOOTSTRAP_BELOW:
-        method = "BCa bootstrap" + (" by cluster" if cluster is not None else "")
-        retention, margin = _bca(b, c, size, gate, confidence, seed)
-    else:
-        method = "normal" + (" by cluster" if cluster is not None else "")
-        retention, margin = _normal(b, c, size, gate, confidence)
-    if not (c < b).any():
-        unseen = 1 - (1 - confidence) ** (1 / len(b))
-        scale = float(b.mean()) if b.mean() > 0 else 1.0
-        margin = (min(margin[0], margin_point - unseen), margin[1])
-        retention = (min(retention[0], retention_point - unseen / scale), retention[1])
-        method += ", exact for unseen losses"
-    return PairedQuality(
-        Interval(retention_point, *retention),
-        Interval(margin_point, *margin),
-        _items_needed(reference, candidate, gate, confidence),
-        method,
+    rows, counts = np.unique(np.stack([b, c, size], axis=1), axis=0, return_counts=True)
+    rng = np.random.default_rng(seed)
+    sums = _weighted(rng, rows, counts)
+    one_more = rng.standard_exponential(DRAWS)[:, None]
+    worst, best = (np.array([*pair, 1.0]) for pair in extremes)
+    low, high = (sums + one_more * item * float(size.mean()) for item in (worst, best))
+
+    def retention(s: Floats) -> Floats:
+        return np.asarray(s[:, 1] / s[:, 0])
+
+    def margin(s: Floats) -> Floats:
+        return np.asarray((s[:, 1] - gate * s[:, 0]) / s[:, 2])
+
+    total = np.array([[b.sum(), c.sum(), size.sum()]])
+    retained, kept = (
+        Interval(
+            float(statistic(total)[0]) if total[0, 0] > 0 else math.nan,
+            float(np.quantile(statistic(low), 1 - confidence)),
+            float(np.quantile(statistic(high), confidence)),
+        )
+        for statistic in (retention, margin)
     )
+    z = candidate - gate * reference
+    moments = Margin(*(float((z**k).mean()) for k in (1, 2, 3)))
+    needed = items_needed(moments, float(worst[1] - gate * worst[0]), 1 - confidence)
+    return PairedQuality(retained, kept, needed, "Gaffke" + (" by cluster" if cluster is not None else ""))
 
 
 def _units(b: Floats, c: Floats, cluster: NDArray[np.int64] | None) -> tuple[Floats, Floats, Floats]:
-    """Sums per resampling unit: items, or clusters of items."""
+    """Sums per unit: items, or clusters of items."""
     if cluster is None:
         return b, c, np.ones_like(b)
     _, index = np.unique(cluster, return_inverse=True)
@@ -87,69 +102,13 @@ def _sums(index: NDArray[np.intp], values: Floats) -> Floats:
     return np.bincount(index, values).astype(np.float64)
 
 
-Pair = tuple[float, float]
-
-
-def _bca(b: Floats, c: Floats, size: Floats, gate: float, confidence: float, seed: int) -> tuple[Pair, Pair]:
-    """Bias-corrected and accelerated bounds of both statistics from the same resamples (Efron 1987)."""
-    rows, counts = np.unique(np.stack([b, c, size], axis=1), axis=0, return_counts=True)
-    n = len(b)
-    weights = np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES).astype(np.float64)
-    sums = weights @ rows
-    total = np.array([b.sum(), c.sum(), size.sum()])
-    jack = total - rows  # leave one unit out, once per distinct row
-
-    def retention(s: Floats) -> Floats:
-        return np.divide(s[:, 1], s[:, 0], out=np.zeros(len(s)), where=s[:, 0] > 0)
-
-    def margin(s: Floats) -> Floats:
-        return (s[:, 1] - gate * s[:, 0]) / np.maximum(s[:, 2], 1)
-
-    bounds = []
-    for statistic in (retention, margin):
-        point = float(statistic(total[None, :])[0])
-        bounds.append(_bca_bounds(statistic(sums), point, statistic(jack), counts, confidence))
-    return bounds[0], bounds[1]
-
-
-def _bca_bounds(boot: Floats, point: float, jack: Floats, counts: NDArray[Any], confidence: float) -> Pair:
-    share = (np.mean(boot < point) + np.mean(boot <= point)) / 2
-    if share <= 0 or share >= 1 or np.ptp(boot) == 0:
-        return float(np.quantile(boot, 1 - confidence)), float(np.quantile(boot, confidence))
-    z0 = special.ndtri(share)
-    deviation = np.average(jack, weights=counts) - jack
-    spread = float((counts * deviation**2).sum())
-    acceleration = float((counts * deviation**3).sum()) / (6 * spread**1.5) if spread > 0 else 0.0
-
-    def quantile(level: float) -> float:
-        z = z0 + special.ndtri(level)
-        return float(np.quantile(boot, special.ndtr(z0 + z / (1 - acceleration * z))))
-
-    return quantile(1 - confidence), quantile(confidence)
-
-
-def _normal(b: Floats, c: Floats, size: Floats, gate: float, confidence: float) -> tuple[Pair, Pair]:
-    """Ratio estimators by linearization; for single items the textbook normal bound."""
-    z, n = float(special.ndtri(confidence)), len(b)
-    margin = (c.sum() - gate * b.sum()) / size.sum()
-    se = float(np.std(c - gate * b - margin * size, ddof=1)) / math.sqrt(n) / float(size.mean())
-    ratio = c.sum() / b.sum()
-    se_ratio = float(np.std(c - ratio * b, ddof=1)) / math.sqrt(n) / float(b.mean())
-    return (
-        (float(ratio - z * se_ratio), float(ratio + z * se_ratio)),
-        (float(margin - z * se), float(margin + z * se)),
-    )
-
-
-def _items_needed(b: Floats, c: Floats, gate: float, confidence: float) -> int | None:
-    """Items for 80 % power if the effect is the one observed; None where no number of items would pass."""
-    z = c - gate * b
-    mean = float(z.mean())
-    if mean <= 0:
-        return None
-    needed = float(((special.ndtri(confidence) + special.ndtri(0.8)) * float(z.std()) / mean) ** 2)
-    lossless = math.ceil(math.log(1 - confidence) / math.log1p(-min(mean, 0.999999)))
-    return max(math.ceil(needed), lossless if not (c < b).any() else 1)
+def _weighted(rng: np.random.Generator, rows: Floats, counts: NDArray[np.intp]) -> Floats:
+    """[DRAWS, columns]: sums of `rows`, each with as many exponential weights as it occurs."""
+    sums = np.zeros((DRAWS, rows.shape[1]))
+    for start in range(0, len(rows), _AT_ONCE):
+        part = slice(start, start + _AT_ONCE)
+        sums += rng.standard_gamma(counts[part], size=(DRAWS, len(rows[part]))) @ rows[part]
+    return sums
 
 
 def speedup(reference: list[Floats], candidate: list[Floats], confidence: float, seed: int) -> Interval:
@@ -177,13 +136,39 @@ def speedup(reference: list[Floats], candidate: list[Floats], confidence: float,
     )
 
 
-def variation(blocks: Floats, confidence: float, seed: int) -> Interval:
-    """Coefficient of variation of block medians with bootstrap bounds."""
-    rng = np.random.default_rng(seed)
-    samples = blocks[rng.integers(len(blocks), size=(RESAMPLES, len(blocks)))]
-    values = samples.std(axis=1, ddof=1) / samples.mean(axis=1)
+def variation(blocks: Floats, confidence: float) -> Interval:
+    """Coefficient of variation of block medians, with bounds that hold for skewed and heavy-tailed times too.
+
+    Source: D. G. Bonett, Approximate confidence interval for standard deviation of nonnormal distributions, Computational
+    Statistics & Data Analysis 50, 2006: normal in ln(s^2), its width from the kurtosis about a trimmed mean. From few blocks
+    the kurtosis comes out too low, so the upper bound is taken at a fifth of the error probability.
+    """
+    n = len(blocks)
+    squares = float(((blocks - blocks.mean()) ** 2).sum())
     point = float(blocks.std(ddof=1) / blocks.mean())
-    return Interval(point, float(np.quantile(values, 1 - confidence)), float(np.quantile(values, confidence)))
+    trimmed = float(stats.trim_mean(blocks, 1 / (2 * math.sqrt(n - 4))))
+    kurtosis = n * float(((blocks - trimmed) ** 4).sum()) / squares**2 if squares else 0.0
+    spread = math.sqrt(max(0.0, kurtosis - (n - 3) / n) / (n - 1))
+
+    def bound(level: float) -> float:
+        z = float(special.ndtri(level))
+        scale = n / (n - abs(z))
+        return point * math.sqrt(scale * math.exp(z * scale * spread))
+
+    return Interval(point, bound(1 - confidence), bound(1 - (1 - confidence) / 5))
+
+
+def saved(reference: Floats, candidate: Floats, confidence: float) -> Interval | None:
+    """Share of memory saved, from fresh processes of each side: Welch's t on logarithms. None where fewer than two
+    processes, or one that did not grow, leave no bound."""
+    if min(len(reference), len(candidate)) < 2 or min(reference.min(), candidate.min()) <= 0:
+        return None
+    after, before = np.log(candidate), np.log(reference)
+    low = high = point = float(after.mean() - before.mean())
+    if np.ptp(reference) or np.ptp(candidate):
+        found = stats.ttest_ind(after, before, equal_var=False).confidence_interval(2 * confidence - 1)
+        low, high = found.low, found.high
+    return Interval(*(float(-np.expm1(v)) for v in (point, high, low)))
 
 
 def runs_needed(quantile: float, confidence: float) -> int:

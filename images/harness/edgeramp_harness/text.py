@@ -99,10 +99,12 @@ def assess(
     """In the form of all other qualities: retention is reference / candidate perplexity, its margin is in logarithms.
 
     With scores 1 and -(difference) and the gate ln(R0), the paired margin is mean(-difference) - ln(R0): above 0 is
-    "the perplexity ratio is at most 1/R0", with the same bootstrap, clusters and bounds as for accuracy.
+    "the perplexity ratio is at most 1/R0", with the same clusters and bounds as for accuracy. A text has no worst score;
+    in its place stands the worst one seen.
     """
     ones, gained = np.ones(len(reference)), reference - candidate
-    found = statistics.paired_quality(ones, gained, math.log(gate), confidence, seed, split.cluster)
+    seen = ((1.0, float(gained.min())), (1.0, float(gained.max())))
+    found = statistics.paired_quality(ones, gained, math.log(gate), confidence, seed, split.cluster, seen)
     ratio, lower, upper = (
         math.exp(-v) for v in (found.retention.point, found.retention.upper, found.retention.lower)
     )

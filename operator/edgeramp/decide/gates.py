@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgeramp.api.common import Gates
 from edgeramp.api.optimizationrun import GateResult
-from edgeramp.report import MeasureSummary, Memory, Quality, TextQuality
+from edgeramp.report import MeasureSummary, Memory, Quality, Saved, TextQuality
 from edgeramp.values.quantities import ratio
 from edgeramp.values.verdict import Verdict, worst
 
@@ -31,11 +31,15 @@ def overall(results: Sequence[GateResult]) -> Verdict:
 
 
 def longer_may_decide(measured: MeasureSummary, gates: Gates) -> bool:
-    """Only time is missing: nothing failed, nothing was disturbed, and speed or its variation alone is undecided.
+    """Only time is missing: nothing failed, nothing was disturbed, and speed, variation or memory is undecided.
     Quality does not become clearer by measuring longer; it is computed on all items already."""
     open_gates = {r.gate for r in judge(measured, gates) if r.verdict is not Verdict.PASS}
     undecided = overall(judge(measured, gates)) is Verdict.INCONCLUSIVE
-    return undecided and measured.latency.valid and open_gates <= {"speedup", "latencyVariation"}
+    return (
+        undecided
+        and measured.latency.valid
+        and open_gates <= {"speedup", "latencyVariation", "memoryReduction"}
+    )
 
 
 def may_win(verdict: Verdict | None, gates: Gates) -> bool:
@@ -113,20 +117,25 @@ def speedup(measured: MeasureSummary, required: float) -> GateResult:
 
 
 def memory_reduction(memory: Memory, metric: str, required: float) -> GateResult:
-    """Share saved by the named metric. Sizes of artifacts are exact; a metric that was not measured decides nothing."""
+    """Share saved by the named metric. Sizes of artifacts are exact; what processes use varies, and needs several of them."""
     candidate, reference = _memory(memory, metric)
+    wanted = f">= {required:g}"
     if candidate is None or not reference:
-        return _result(
-            "memoryReduction",
-            Verdict.INCONCLUSIVE,
-            "unknown",
-            "",
-            f">= {required:g}",
-            f"{metric} was not measured",
-        )
-    saved = (reference - candidate) / reference
-    verdict = Verdict.PASS if saved >= required else Verdict.FAIL
-    return _result("memoryReduction", verdict, f"{saved:.3f}", "", f">= {required:g}", metric)
+        said = f"{metric} was not measured"
+        return _result("memoryReduction", Verdict.INCONCLUSIVE, "unknown", "", wanted, said)
+    if metric == "artifact":
+        saved = (reference - candidate) / reference
+        verdict = Verdict.PASS if saved >= required else Verdict.FAIL
+        return _result("memoryReduction", verdict, f"{saved:.3f}", "", wanted, metric)
+    seen = _seen_saved(memory, metric)
+    if seen is None:
+        said = f"{metric} has no bound from one process, or from one that did not grow"
+        value = f"{(reference - candidate) / reference:.3f}"
+        return _result("memoryReduction", Verdict.INCONCLUSIVE, value, "", wanted, said)
+    verdict = _between(seen.lower, seen.upper, required)
+    bound = f"{seen.lower:.3f} to {seen.upper:.3f}"
+    said = f"{metric}, {seen.processes} processes of each"
+    return _result("memoryReduction", verdict, f"{seen.share:.3f}", bound, wanted, said)
 
 
 def latency_variation(measured: MeasureSummary, allowed: float) -> GateResult:
@@ -144,8 +153,17 @@ def latency_variation(measured: MeasureSummary, allowed: float) -> GateResult:
 
 def saved_memory(memory: Memory, metric: str) -> float | None:
     """The share of memory saved by `metric`; None where it was not measured."""
+    seen = _seen_saved(memory, metric)
+    if seen is not None:
+        return seen.share
     candidate, reference = _memory(memory, metric)
     return None if candidate is None or not reference else (reference - candidate) / reference
+
+
+def _seen_saved(memory: Memory, metric: str) -> Saved | None:
+    return {"incrementalRss": memory.incremental_rss_saved, "privateDirty": memory.private_dirty_saved}.get(
+        metric
+    )
 
 
 def _memory(memory: Memory, metric: str) -> tuple[int | None, int | None]:

@@ -1,16 +1,15 @@
-"""How many items a retention gate needs before it can decide: told before anything is measured, so that nobody waits in
-vain. The assumptions are those of a typical quantized classifier and are named in the sentence."""
+"""Whether the data can decide a gate: told before anything is measured, so that nobody waits in vain. The assumptions are
+those of a typical quantized classifier and are named in the sentence."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
+
+from edgeramp.values.power import POWER, Margin, items_needed
 
 ACCURACY = 0.90  # of the original
 FLIPS = 0.02  # answers that change, half of them each way: no true loss
-POWER = 0.80
 MIN_ITEMS = 30
 
 
@@ -22,17 +21,18 @@ class DataCheck:
     sentence: str
 
 
-def items_needed(retention: float, alpha: float, power: float = POWER) -> int | None:
-    """Items for a one-sided test of mean(c - R0 x b) > 0 at `alpha`; None where no number decides (R0 of 1 or more)."""
+def assumed_margin(retention: float) -> Margin:
+    """c - R0 x b of an original with ACCURACY and a candidate that is as good, with FLIPS."""
+    values = {1.0 - retention: ACCURACY - FLIPS / 2, -retention: FLIPS / 2, 1.0: FLIPS / 2}
+    first, second, third = (sum(share * z**k for z, share in values.items()) for k in (1, 2, 3))
+    return Margin(first, second, third)
+
+
+def retention_items(retention: float, alpha: float, power: float = POWER) -> int | None:
+    """Items for the gate "retention >= R0" at `alpha`; None where no number decides (R0 of 1 or more)."""
     if retention >= 1.0:
         return None
-    normal = NormalDist()
-    both, flip = ACCURACY - FLIPS / 2, FLIPS / 2
-    mean = ACCURACY * (1.0 - retention)
-    square = both * (1.0 - retention) ** 2 + flip * retention**2 + flip
-    spread = square - mean**2
-    z = normal.inv_cdf(1.0 - alpha) + normal.inv_cdf(power)
-    return max(MIN_ITEMS, math.ceil(z**2 * spread / mean**2))
+    return items_needed(assumed_margin(retention), -retention, alpha, power)
 
 
 def check_data(items: Mapping[str, int], retention: float, confidence: float) -> DataCheck:
@@ -41,7 +41,7 @@ def check_data(items: Mapping[str, int], retention: float, confidence: float) ->
     assumed = f"at {ACCURACY:.2f} accuracy, {FLIPS:.0%} flips, {POWER:.0%} power"
     clauses, enough = [], True
     for split, level in (("selection", alpha), ("certification", alpha / 2)):
-        have, need = items.get(split, 0), items_needed(retention, level)
+        have, need = items.get(split, 0), retention_items(retention, level)
         enough = enough and need is not None and have >= need
         clauses.append(f"{split} {have} of {'unboundedly many' if need is None else f'about {need}'}")
     verb = "can" if enough else "may not"

@@ -93,6 +93,7 @@ class BenchmarkProfile(Part):
     budget_seconds: float = 30.0
     latency_runs: int = 500
     processes: int = 1
+    memory_processes: int = 1
     confidence: float = 0.95
 
 

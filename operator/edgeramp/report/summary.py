@@ -147,8 +147,18 @@ class Consistency(Part):
     lower: float
 
 
+class Saved(Part):
+    """Share of memory saved, with one-sided bounds from `processes` fresh processes of each side."""
+
+    share: float
+    lower: float
+    upper: float
+    processes: int
+
+
 class Memory(Part):
-    """Bytes. Reduction is (reference - candidate) / reference."""
+    """Bytes, of the first process. Reduction is (reference - candidate) / reference; the two that processes show vary from one to
+    the next, and have bounds where there were several."""
 
     artifact: int
     artifact_reference: int
@@ -156,6 +166,8 @@ class Memory(Part):
     incremental_rss_reference: int | None = None
     private_dirty: int | None = None
     private_dirty_reference: int | None = None
+    incremental_rss_saved: Saved | None = None
+    private_dirty_saved: Saved | None = None
     peak_rss: int | None = None
 
 

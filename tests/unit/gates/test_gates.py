@@ -10,7 +10,7 @@ from tests.unit.optimize.bench import Bench, Figures, digest
 
 from edgeramp.api.common import Gates
 from edgeramp.decide import gates
-from edgeramp.report import MeasureSummary
+from edgeramp.report import MeasureSummary, Saved
 from edgeramp.values.verdict import Verdict
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
@@ -69,10 +69,28 @@ def test_a_memory_metric_that_was_not_measured_is_inconclusive() -> None:
     assert (result.verdict, result.message) == (INCONCLUSIVE, "incrementalRss was not measured")
 
 
-def test_the_memory_gate_looks_at_the_metric_it_names() -> None:
-    seen = measured(memory__private_dirty=90, memory__private_dirty_reference=100)
-    assert gates.judge(seen, Gates(memory_metric="privateDirty"))[2].verdict is FAIL
-    assert gates.judge(seen, Gates(memory_metric="privateDirty", memory_reduction="0.1"))[2].verdict is PASS
+def test_the_memory_of_one_process_decides_nothing() -> None:
+    seen = measured(memory__private_dirty=30, memory__private_dirty_reference=100)
+    result = gates.judge(seen, Gates(memory_metric="privateDirty"))[2]
+    assert (result.verdict, result.value) == (INCONCLUSIVE, "0.700") and "one process" in result.message
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "verdict"), [(0.5, 0.7, PASS), (0.49, 0.7, INCONCLUSIVE), (0.3, 0.49, FAIL)]
+)
+def test_the_memory_gate_looks_at_the_bounds_of_the_metric_it_names(
+    lower: float, upper: float, verdict: Verdict
+) -> None:
+    bounds = Saved(share=0.6, lower=lower, upper=upper, processes=5)
+    seen = measured(
+        memory__private_dirty=90,
+        memory__private_dirty_reference=100,
+        memory__private_dirty_saved=bounds,
+    )
+    result = gates.judge(seen, Gates(memory_metric="privateDirty"))[2]
+    assert (result.verdict, result.value) == (verdict, "0.600")
+    assert result.message == "privateDirty, 5 processes of each"
+    assert gates.longer_may_decide(seen, Gates(memory_metric="privateDirty")) is (verdict is INCONCLUSIVE)
 
 
 def test_the_worst_gate_decides() -> None:

@@ -11,7 +11,15 @@ import numpy as np
 
 from edgeramp.report.certification import PERCENTS
 from edgeramp.report.spec import MeasureSpec, Runner
-from edgeramp.report.summary import Consistency, Environment, Generation, Latency, MeasureSummary, Memory
+from edgeramp.report.summary import (
+    Consistency,
+    Environment,
+    Generation,
+    Latency,
+    MeasureSummary,
+    Memory,
+    Saved,
+)
 from edgeramp_harness import benchmark, data, probe, statistics
 from edgeramp_harness.benchmark import Pair, Run
 from edgeramp_harness.context import Context
@@ -49,7 +57,7 @@ def run(spec: MeasureSpec, context: Context) -> MeasureSummary:
     runs = [p.run for p in measured if p.run is not None]
     latency, consistency = _latency(runs, spec), _consistency(runs, spec)
     environment = _environment(spec, have, first)
-    memory = _memory(folders, first)
+    memory = _memory(folders, first, _fresh(spec, folders, split_dir))
     warnings = _warnings(first, runs, latency)
     report = _report(spec, measured, quality.model_dump(), environment, memory, warnings)
     files = save_scores(context.folder("report") / "scores.npz", first.scores, split)
@@ -165,25 +173,65 @@ def _latency(runs: list[Run], spec: MeasureSpec) -> Latency:
 
 def _consistency(runs: list[Run], spec: MeasureSpec) -> Consistency:
     blocks = np.concatenate([r.candidate.ravel() for r in runs])
-    found = statistics.variation(blocks, spec.benchmark.confidence, SEED)
+    found = statistics.variation(blocks, spec.benchmark.confidence)
     return Consistency(variation=_round(found.point), upper=_round(found.upper), lower=_round(found.lower))
 
 
-def _memory(folders: dict[str, Path], process: _Process) -> Memory:
+Grown = dict[str, int]
+
+
+def _fresh(spec: MeasureSpec, folders: dict[str, Path], split: Path) -> list[dict[str, Grown]]:
+    """How memory grew in fresh processes beside the first, each alone on the machine: [process][side][metric]."""
+    found: list[dict[str, Grown]] = []
+    sides: dict[str, Runner] = {"reference": spec.reference, "candidate": spec.candidate}
+    for _ in range(spec.benchmark.memory_processes - 1):
+        row: dict[str, Grown] = {}
+        for side, runner in sides.items():
+            with RunnerProcess(f"{side} {runner.id}", spec.benchmark.threads) as process:
+                loaded = process.load(
+                    runner.framework, runner.precision, folders[side], split, spec.benchmark.batch
+                )
+                row[side] = _grown(loaded, process.call("warm", window=0.2, limit=benchmark.WARM_LIMIT))
+        found.append(row)
+    if found:
+        say(f"memory of {len(found)} more processes of each side")
+    return found
+
+
+def _grown(loaded: dict[str, Any], warmed: dict[str, Any]) -> Grown:
+    return {m: int(warmed["memory"][m] - loaded["before"][m]) for m in ("rss", "private_dirty")}
+
+
+def _memory(folders: dict[str, Path], first: _Process, more: list[dict[str, Grown]]) -> Memory:
     def artifact(side: str) -> int:
         return sum(p.stat().st_size for p in folders[side].rglob("*") if p.is_file())
 
-    def grown(side: str, metric: str) -> int:
-        return int(process.warmed[side]["memory"][metric] - process.loaded[side]["before"][metric])
+    grown = {side: _grown(first.loaded[side], first.warmed[side]) for side in folders}
+
+    def saved(metric: str) -> Saved | None:
+        confidence = first.spec.benchmark.confidence
+        before, after = (
+            np.array([row[side][metric] for row in (grown, *more)], float)
+            for side in ("reference", "candidate")
+        )
+        found = statistics.saved(before, after, confidence)
+        return found and Saved(
+            share=_round(found.point),
+            lower=_round(found.lower),
+            upper=_round(found.upper),
+            processes=len(before),
+        )
 
     return Memory(
         artifact=artifact("candidate"),
         artifact_reference=artifact("reference"),
-        incremental_rss=grown("candidate", "rss"),
-        incremental_rss_reference=grown("reference", "rss"),
-        private_dirty=grown("candidate", "private_dirty"),
-        private_dirty_reference=grown("reference", "private_dirty"),
-        peak_rss=int(process.warmed["candidate"]["memory"]["peak_rss"]),
+        incremental_rss=grown["candidate"]["rss"],
+        incremental_rss_reference=grown["reference"]["rss"],
+        private_dirty=grown["candidate"]["private_dirty"],
+        private_dirty_reference=grown["reference"]["private_dirty"],
+        incremental_rss_saved=saved("rss"),
+        private_dirty_saved=saved("private_dirty"),
+        peak_rss=int(first.warmed["candidate"]["memory"]["peak_rss"]),
     )
 
 

@@ -25,6 +25,7 @@ from edgeramp.values.names import LABEL_CANDIDATE
 from edgeramp.values.quantities import cpu_cores, ratio, seconds
 
 EXTENSION = 3  # how much longer a measurement is repeated whose bounds did not decide; once
+MEMORY_PROCESSES = 5  # fresh ones of each side, where the gate is about the memory of processes
 VOID_LIMIT = 3  # the third disturbed measurement is taken as it is: Inconclusive
 MAX_ACCURACY_DROP = 0.01  # accuracy control stops reverting operators here
 
@@ -66,6 +67,7 @@ def measure(ctx: Context, node: Node, row: CandidateResult, reference: Candidate
             threads=threads,
             min_rounds=wanted.min_rounds * longer,
             budget_seconds=budget,
+            memory_processes=1 if ctx.spec.gates.memory_metric == "artifact" else MEMORY_PROCESSES * longer,
             confidence=ratio(ctx.spec.gates.confidence),
         ),
         required_isa=required_isa(ctx),

@@ -1,0 +1,1 @@
+"""Coverage and power of the gates' bounds, by simulation: `make bench-gates`."""
