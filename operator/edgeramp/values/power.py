@@ -47,5 +47,5 @@ def _decides(margin: Margin, worst: float, alpha: float, power: float, items: in
     z, unlucky = normal.inv_cdf(1.0 - alpha), normal.inv_cdf(power)
     mean = items * margin.mean + 1.5 * worst - unlucky * math.sqrt(items * margin.variance)
     variance = items * margin.square + worst**2
-    skewness = 2.0 * (items * margin.cube + worst**3) / variance**1.5
+    skewness = 2.0 * (items * margin.cube + worst**3) / math.pow(variance, 1.5)
     return mean > math.sqrt(variance) * (z - skewness * (z**2 - 1.0) / 6.0)
