@@ -141,11 +141,16 @@ def variation(blocks: Floats, confidence: float) -> Interval:
 
     Source: D. G. Bonett, Approximate confidence interval for standard deviation of nonnormal distributions, Computational
     Statistics & Data Analysis 50, 2006: normal in ln(s^2), its width from the kurtosis about a trimmed mean. From few blocks
-    the kurtosis comes out too low, so the upper bound is taken at a fifth of the error probability.
+    the kurtosis comes out too low, so the upper bound is taken at a fifth of the error probability. Fewer than ten blocks tell
+    nothing about a kurtosis: there the times are taken as normal (chi-squared).
     """
     n = len(blocks)
     squares = float(((blocks - blocks.mean()) ** 2).sum())
     point = float(blocks.std(ddof=1) / blocks.mean())
+    strict = 1 - (1 - confidence) / 5
+    if n < 10:
+        low, high = (point * math.sqrt((n - 1) / stats.chi2.ppf(q, n - 1)) for q in (confidence, 1 - strict))
+        return Interval(point, low, high)
     trimmed = float(stats.trim_mean(blocks, 1 / (2 * math.sqrt(n - 4))))
     kurtosis = n * float(((blocks - trimmed) ** 4).sum()) / squares**2 if squares else 0.0
     spread = math.sqrt(max(0.0, kurtosis - (n - 3) / n) / (n - 1))
@@ -155,7 +160,7 @@ def variation(blocks: Floats, confidence: float) -> Interval:
         scale = n / (n - abs(z))
         return point * math.sqrt(scale * math.exp(z * scale * spread))
 
-    return Interval(point, bound(1 - confidence), bound(1 - (1 - confidence) / 5))
+    return Interval(point, bound(1 - confidence), bound(strict))
 
 
 def saved(reference: Floats, candidate: Floats, confidence: float) -> Interval | None:

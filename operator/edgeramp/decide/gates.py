@@ -13,6 +13,8 @@ from edgeramp.values.verdict import Verdict, worst
 PERPLEXITY_RATIO = "1.05"
 """Allowed where the manifest says nothing."""
 SUSPECT_RETENTION = 1.05  # a lower bound above this is a broken harness far more often than a better model
+SUSPECT = "BaselineSuspect"
+_SUSPECT_SAID = f"{SUSPECT}: far better than the original, which more likely shows a broken baseline"
 
 
 def judge(measured: MeasureSummary, gates: Gates) -> tuple[GateResult, ...]:
@@ -61,13 +63,17 @@ def quality(measured: Quality, gates: Gates) -> GateResult:
     return accuracy_retention(measured, ratio(gates.accuracy_retention))
 
 
+def suspect(quality: Quality) -> bool:
+    """The original was not measured rightly: no policy lets such a candidate win, since what it is compared with is unknown."""
+    return quality.lower > SUSPECT_RETENTION
+
+
 def perplexity_ratio(quality: Quality, text: TextQuality, allowed: float) -> GateResult:
     """Paired on the same texts: the upper bound of candidate / original must stay within what is allowed."""
     bound, required = f"{text.ratio_lower:.4f} to {text.ratio_upper:.4f}", f"<= {allowed:g}"
     value = f"{text.perplexity_ratio:.4f}"
-    if text.ratio_upper < 1 / SUSPECT_RETENTION:
-        message = "BaselineSuspect: far better than the original, which more likely shows a broken baseline"
-        return _result("perplexityRatio", Verdict.INCONCLUSIVE, value, bound, required, message)
+    if suspect(quality):
+        return _result("perplexityRatio", Verdict.ERROR, value, bound, required, _SUSPECT_SAID)
     message = (
         f"KL divergence {text.kl_divergence:.4g}, same first choice {text.same_top:.2%}, {text.tokens} tokens"
     )
@@ -79,10 +85,10 @@ def perplexity_ratio(quality: Quality, text: TextQuality, allowed: float) -> Gat
 
 def accuracy_retention(quality: Quality, required: float) -> GateResult:
     """Paired on the same items: the bounds of mean(c - R0 x b) decide."""
-    if quality.lower > SUSPECT_RETENTION:
+    if suspect(quality):
         return _result(
-            "accuracyRetention", Verdict.INCONCLUSIVE, f"{quality.retention:.4f}", f">= {quality.lower:.4f}",
-            f">= {required:g}", "BaselineSuspect: far better than the original, which more likely shows a broken baseline",
+            "accuracyRetention", Verdict.ERROR, f"{quality.retention:.4f}", f">= {quality.lower:.4f}",
+            f">= {required:g}", _SUSPECT_SAID,
         )  # fmt: skip
     if quality.margin_lower > 0:
         verdict, message = Verdict.PASS, ""

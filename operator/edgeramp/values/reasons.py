@@ -109,6 +109,10 @@ _JOBS = {
     "BaselineUseless": Reason(
         "The original itself answers no better than chance on the data.", "Check labels, preprocessing and the model."
     ),
+    "BaselineSuspect": Reason(
+        "The candidate is far better than the original, which more likely shows that the original was measured wrongly.",
+        "Check the original: labels, preprocessing, and that its runtime computes in FP32.",
+    ),
     "SigningKeyMissing": Reason("There is no key to sign with.", "Create the Secret that the message names."),
     "SigningKeyUnusable": Reason("The key cannot be read.", "Make it anew with `edgeramp keygen`."),
     "SigningFailed": Reason("The certificate could not be signed.", "Read the logs of the package Job."),

@@ -13,7 +13,7 @@ from edgeramp.decide import gates
 from edgeramp.report import MeasureSummary, Saved
 from edgeramp.values.verdict import Verdict
 
-PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
+PASS, FAIL, INCONCLUSIVE, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR
 
 
 def measured(**changes: Any) -> MeasureSummary:
@@ -47,7 +47,7 @@ def measured(**changes: Any) -> MeasureSummary:
          {"quality__margin_lower": -0.2, "quality__margin_upper": -1e-9}, 0, FAIL),
         ("retention astride the demand is inconclusive",
          {"quality__margin_lower": -0.01, "quality__margin_upper": 0.01}, 0, INCONCLUSIVE),
-        ("retention far above 1 is a suspect baseline", {"quality__retention": 1.4, "quality__lower": 1.3}, 0, INCONCLUSIVE),
+        ("retention far above 1 is a suspect baseline", {"quality__retention": 1.4, "quality__lower": 1.3}, 0, ERROR),
         ("a speed whose lower bound clears 2x passes", {"latency__speedup_lower": 2.0}, 1, PASS),
         ("a speed of 2.5x with a lower bound of 1.99x is inconclusive", {"latency__speedup_lower": 1.99}, 1, INCONCLUSIVE),
         ("a speed whose upper bound misses 2x fails", {"latency__speedup_lower": 1.7, "latency__speedup_upper": 1.99}, 1, FAIL),

@@ -165,6 +165,12 @@ def test_blocks_that_do_not_vary_have_no_variation() -> None:
     assert statistics.variation(np.full(60, 0.25), 0.95) == statistics.Interval(0, 0, 0)
 
 
+@pytest.mark.parametrize("blocks", [2, 4, 9, 10, 60])
+def test_a_run_of_any_length_has_a_finite_variation(blocks: int) -> None:
+    found = statistics.variation(np.linspace(0.9, 1.1, blocks), 0.95)
+    assert 0 < found.lower < found.point < found.upper < 1e3
+
+
 def test_saved_memory_is_bounded_by_what_processes_differ() -> None:
     rng = np.random.default_rng(4)
     misses = 0

@@ -166,6 +166,33 @@ def test_allowed_inconclusive_candidates_may_be_chosen_but_must_still_be_certifi
     assert ready(run) == ("False", "Inconclusive")
 
 
+def test_a_suspect_baseline_is_named_and_lets_nobody_win_whatever_the_policy() -> None:
+    figures = {name: Figures(f.p50, 1.3, bytes=f.bytes) for name, f in DIGITS.items()} | {
+        "ort-f32": DIGITS["ort-f32"],
+        "ov-f32": DIGITS["ov-f32"],
+    }
+    run = played(Bench(figures=figures), gates={"onInconclusive": "Allow"}).run()
+    assert run.status.winner is None
+    assert row(run, "ov-ptq-int8").reason == "BaselineSuspect"
+    assert row(run, "ov-ptq-int8").verdict is Verdict.ERROR
+
+
+def test_a_suspect_figure_on_unseen_items_is_no_certificate() -> None:
+    figures = DIGITS | {"ov-ptq-int8": Figures(0.33, 0.9985, unseen=1.3, bytes=280_000)}
+    run = played(Bench(figures=figures)).run()
+    first = run.status.certification[0]
+    assert (first.candidate, first.verdict) == (
+        "ov-ptq-int8",
+        Verdict.ERROR,
+    ) and "BaselineSuspect" in first.message
+    assert run.status.winner and run.status.winner.candidate != "ov-ptq-int8"
+
+
+def test_an_fp32_far_better_than_that_of_the_source_is_not_the_yardstick() -> None:
+    run = played(Bench(figures=DIGITS | {"ov-f32": Figures(0.8, 1.3)})).run()
+    assert run.status.best_f32 == "ort-f32"
+
+
 def test_without_a_baseline_the_run_fails_with_the_reason() -> None:
     bad = failed(12, "UnsupportedModel", "operator Loop is not supported")
     run = played(Bench(endings={("prepare", "ort-f32"): [bad], ("prepare", "ov-f32"): [bad]})).run()

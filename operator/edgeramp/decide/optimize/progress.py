@@ -236,6 +236,8 @@ def _certificate_verdict(quality: Quality) -> tuple[Verdict, str]:
     if quality.text:
         ratio, bound = quality.text.perplexity_ratio, quality.text.ratio_upper
         said = f"perplexity ratio {ratio:.4f} (bound {bound:.4f}) on {quality.items} unseen texts"
+    if gates.suspect(quality):
+        return Verdict.ERROR, f"{gates.SUSPECT}: {said}"
     if quality.margin_lower > 0:
         return Verdict.PASS, said
     return (Verdict.FAIL if quality.margin_upper < 0 else Verdict.INCONCLUSIVE), said

@@ -115,7 +115,7 @@ def search_done(rows: Sequence[CandidateResult], base: Baseline) -> bool:
 def _beats_source(row: CandidateResult, spec: OptimizationRunSpec) -> bool:
     if row.measured is None or row.measured.latency.speedup <= 1.0:
         return False
-    return gates.quality(row.measured.quality, spec.gates).verdict is not Verdict.FAIL
+    return gates.quality(row.measured.quality, spec.gates).verdict not in (Verdict.FAIL, Verdict.ERROR)
 
 
 def _judged(spec: OptimizationRunSpec, base: Baseline, row: CandidateResult) -> CandidateResult:
@@ -137,8 +137,9 @@ def _judged(spec: OptimizationRunSpec, base: Baseline, row: CandidateResult) -> 
         )
     results = list(gates.judge(row.measured, spec.gates))
     verdict = gates.overall(results)
+    reason = gates.SUSPECT if gates.suspect(row.measured.quality) else verdict.value
     return row.model_copy(
-        update={"state": "Measured", "verdict": verdict, "reason": verdict.value, "gates": results}
+        update={"state": "Measured", "verdict": verdict, "reason": reason, "gates": results}
     )
 
 
