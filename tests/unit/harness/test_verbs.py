@@ -408,6 +408,22 @@ def test_p99_is_null_where_there_are_too_few_runs(bench: Bench, measured: Any, t
     assert any("too few runs for p99" in w for w in result.summary.warnings)
 
 
+def test_several_fresh_processes_bound_the_memory_saved(bench: Bench, measured: Any, things: Things) -> None:
+    quick = {
+        "budgetSeconds": 0.5,
+        "blockSeconds": 0.005,
+        "minRounds": 5,
+        "latencyRuns": 1,
+        "memoryProcesses": 3,
+    }
+    result = bench.run("measure", **measured[0], data=ref(things.selection), benchmark=quick)
+    assert result.code == 0
+    memory = result.summary.memory
+    for seen in (memory.incremental_rss_saved, memory.private_dirty_saved):
+        assert seen is None or (seen.processes == 3 and seen.lower <= seen.share <= seen.upper)
+    assert memory.incremental_rss_saved is not None, "each process grows when it loads a model"
+
+
 def test_a_run_that_cannot_reach_its_rounds_is_void_after_three_tries(
     bench: Bench, measured: Any, things: Things
 ) -> None:

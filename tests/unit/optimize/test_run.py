@@ -211,6 +211,14 @@ def test_an_fp32_that_computes_something_else_is_not_the_yardstick() -> None:
     assert played(Bench(wrong)).run().status.best_f32 == "ort-f32"
 
 
+@pytest.mark.parametrize(
+    ("metric", "processes"), [("artifact", 1), ("privateDirty", 5), ("incrementalRss", 5)]
+)
+def test_a_gate_about_the_memory_of_processes_gets_several_of_them(metric: str, processes: int) -> None:
+    asked = specs(played(gates={"memoryMetric": metric}), MeasureSpec)
+    assert min(s.benchmark.memory_processes for s in asked) == processes
+
+
 # infeasible candidates
 
 
