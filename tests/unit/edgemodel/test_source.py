@@ -28,7 +28,7 @@ def test_data_that_may_not_decide_is_told_before_anything_is_measured() -> None:
     made = played(Bench(items=40))
     found = condition(model_status(made), "Admitted")
     assert (found["status"], found["reason"]) == ("True", "DataMayNotDecide")
-    assert "selection 40 of about 59" in found["message"]
+    assert "selection 40 of about 135" in found["message"]
     assert any((e.type, e.reason) == ("Warning", "DataMayNotDecide") for _, e in made.events)
     assert condition(model_status(played()), "Admitted")["reason"] == "EnoughData"
 
