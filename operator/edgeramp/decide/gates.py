@@ -124,24 +124,21 @@ def speedup(measured: MeasureSummary, required: float) -> GateResult:
 
 def memory_reduction(memory: Memory, metric: str, required: float) -> GateResult:
     """Share saved by the named metric. Sizes of artifacts are exact; what processes use varies, and needs several of them."""
-    candidate, reference = _memory(memory, metric)
-    wanted = f">= {required:g}"
-    if candidate is None or not reference:
+    saved, wanted = saved_memory(memory, metric), f">= {required:g}"
+    if saved is None:
         said = f"{metric} was not measured"
         return _result("memoryReduction", Verdict.INCONCLUSIVE, "unknown", "", wanted, said)
     if metric == "artifact":
-        saved = (reference - candidate) / reference
         verdict = Verdict.PASS if saved >= required else Verdict.FAIL
         return _result("memoryReduction", verdict, f"{saved:.3f}", "", wanted, metric)
     seen = _seen_saved(memory, metric)
     if seen is None:
         said = f"{metric} has no bound from one process, or from one that did not grow"
-        value = f"{(reference - candidate) / reference:.3f}"
-        return _result("memoryReduction", Verdict.INCONCLUSIVE, value, "", wanted, said)
+        return _result("memoryReduction", Verdict.INCONCLUSIVE, f"{saved:.3f}", "", wanted, said)
     verdict = _between(seen.lower, seen.upper, required)
     bound = f"{seen.lower:.3f} to {seen.upper:.3f}"
     said = f"{metric}, {seen.processes} processes of each"
-    return _result("memoryReduction", verdict, f"{seen.share:.3f}", bound, wanted, said)
+    return _result("memoryReduction", verdict, f"{saved:.3f}", bound, wanted, said)
 
 
 def latency_variation(measured: MeasureSummary, allowed: float) -> GateResult:
