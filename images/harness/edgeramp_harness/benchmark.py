@@ -1,9 +1,13 @@
-"""ABBA: reference and candidate take turns in short blocks, in random order, on the same CPUs and inputs."""
+"""ABBA: reference and candidate take turns in short blocks, in random order, on the same CPUs and inputs.
+
+Several pairs of fresh processes are measured, since what one process shows is not what the next one shows, and those that met
+the machine below its best are measured once more. Why: docs/adr/0021-processes.md."""
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +19,7 @@ from edgeramp_harness.runner_process import RunnerProcess
 from edgeramp_harness.statistics import Floats, Interval
 
 MAX_THROTTLED, MAX_STEAL, MAX_DRIFT, MAX_VOID = 0.005, 0.02, 0.05, 3
-MAX_NOISE = 0.10  # of the reference: what shakes it too is the machine's doing, not the candidate's
+MAX_SLOWER = 0.08  # of the reference against its quickest: below this the machine counts as being at its best
 CHECK_EVERY = 10
 OVERRUN = 4  # a run may take this many budgets to reach its minimum of rounds
 WARM_LIMIT = 10.0
@@ -33,9 +37,7 @@ class Run:
     order: str = ""
     throttled: float | None = None
     steal: float = 0.0
-    drift: float = 0.0
     reference_drift: float = 0.0
-    noisy: bool = False
     seconds: float = 0.0
     void: str | None = None
 
@@ -51,20 +53,54 @@ class Pair:
     voided: list[Run] = field(default_factory=list)
 
 
+def share(profile: BenchmarkProfile) -> BenchmarkProfile:
+    """What one of the profile's processes has to do: its share of rounds, runs and time."""
+    n = profile.processes
+    return profile.model_copy(
+        update={
+            "min_rounds": math.ceil(profile.min_rounds / n),
+            "budget_seconds": profile.budget_seconds / n,
+            "latency_runs": math.ceil(profile.latency_runs / n),
+        }
+    )
+
+
 def measure(pair: Pair, profile: BenchmarkProfile, seed: int) -> Run:
-    """A valid run on a quiet machine, or the third one whatever it is. A noisy run is valid: its ratio holds."""
+    """A valid run, or the third one whatever it is."""
     for attempt in range(1, MAX_VOID + 1):
         run = _run(pair, profile, seed + attempt)
         say(
             f"run {attempt}: {len(run.reference)} rounds in {run.seconds:.1f}s, speedup {run.interval.point:.3f} "
             f"[{run.interval.lower:.3f}, {run.interval.upper:.3f}]"
             + (f", void: {run.void}" if run.void else "")
-            + (", the machine is not quiet" if run.noisy else "")
         )
-        if (run.void is None and not run.noisy) or attempt == MAX_VOID:
+        if run.void is None or attempt == MAX_VOID:
             return run
         pair.voided.append(run)
     raise AssertionError("unreachable")
+
+
+def quickest(runs: Sequence[Run], known: float | None = None) -> float:
+    """The reference at the machine's best, in seconds: the quickest of these runs and of what earlier ones found."""
+    return min(*(_typical(run) for run in runs), known or math.inf, math.inf)
+
+
+def slowed(run: Run, best: float) -> float:
+    """By which share the machine was below its best, as the reference tells; 0 where it was not."""
+    slower = _typical(run) / best - 1
+    return slower if slower > MAX_SLOWER else 0.0
+
+
+def void(runs: Sequence[Run]) -> str | None:
+    """Why these runs together say nothing about times."""
+    drift = statistics.drift([r.reference for r in runs], [r.candidate for r in runs])
+    if drift > MAX_DRIFT:
+        return f"the ratio drifted by {drift:.1%} during the run (limit 5 %)"
+    return next((r.void for r in runs if r.void), None)
+
+
+def _typical(run: Run) -> float:
+    return float(np.median(run.reference))
 
 
 def _run(pair: Pair, profile: BenchmarkProfile, seed: int) -> Run:
@@ -117,21 +153,12 @@ def _judge(run: Run, throttled_before: float | None, timed: float, profile: Benc
     throttled = cgroups.throttled_seconds()
     if throttled is not None and throttled_before is not None:
         run.throttled = (throttled - throttled_before) / timed
-    run.drift = statistics.drift(run.reference, run.candidate)
     third = max(1, len(run.reference) // 3)
     first, last = np.median(run.reference[:third]), np.median(run.reference[-third:])
     run.reference_drift = float(abs(last / first - 1))
-    run.noisy = min(_spread(run.reference), _spread(run.candidate)) > MAX_NOISE
     if len(run.reference) < profile.min_rounds:
         run.void = f"only {len(run.reference)} of {profile.min_rounds} rounds within {run.seconds:.0f}s"
     elif run.throttled is not None and run.throttled > MAX_THROTTLED:
         run.void = f"throttled for {run.throttled:.1%} of the timed blocks (limit 0.5 %): raise the CPU limit"
     elif run.steal > MAX_STEAL:
         run.void = f"the hypervisor took {run.steal:.1%} of the CPU time (limit 2 %)"
-    elif run.drift > MAX_DRIFT:
-        run.void = f"the ratio drifted by {run.drift:.1%} during the run (limit 5 %)"
-
-
-def _spread(blocks: Floats) -> float:
-    """Coefficient of variation of the block medians."""
-    return float(blocks.std(ddof=1) / blocks.mean())

@@ -33,21 +33,19 @@ class Runner:
         self.split: data.Split | None = None
         self.feeds: list[dict[str, Any]] = []
 
-    def load(
-        self,
-        framework: str,
-        precision: str,
-        model: str,
-        split: str,
-        threads: int,
-        batch: int,
-        cpus: list[int],
-    ) -> dict[str, Any]:
-        """Load data and framework first, so that the memory difference is the model's own."""
-        if cpus:
-            os.sched_setaffinity(0, cpus)
+    def start(self, framework: str, split: str) -> dict[str, Any]:
+        """Data and framework before `load`: the growth of memory is then the model's own. Two runners may start at once."""
         self.split = data.load(Path(split))
         runtimes.import_framework(framework)
+        return {}
+
+    def load(
+        self, framework: str, precision: str, model: str, threads: int, batch: int, cpus: list[int]
+    ) -> dict[str, Any]:
+        """The artifact, on the CPUs where it will be timed."""
+        assert self.split is not None
+        if cpus:
+            os.sched_setaffinity(0, cpus)
         before = _settled_memory()
         try:
             self.session = runtimes.load(framework, Path(model), precision, threads)

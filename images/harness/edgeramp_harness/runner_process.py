@@ -94,9 +94,14 @@ class RunnerProcess:
     def load(
         self, framework: str, precision: str, model: Path, split: Path, batch: int = 1
     ) -> dict[str, Any]:
-        """Load the artifact on pinned CPUs."""
+        """Start, then load the artifact on pinned CPUs."""
+        self.call("start", framework=framework, split=str(split))
+        return self.load_started(framework, precision, model, batch)
+
+    def load_started(self, framework: str, precision: str, model: Path, batch: int = 1) -> dict[str, Any]:
+        """Load the artifact on pinned CPUs; the runner has data and framework already."""
         return self.call(
-            "load", framework=framework, precision=precision, model=str(model), split=str(split),
+            "load", framework=framework, precision=precision, model=str(model),
             threads=self.threads, batch=batch, cpus=pinned_cpus(self.threads),
         )  # fmt: skip
 

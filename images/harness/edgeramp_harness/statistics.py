@@ -112,28 +112,39 @@ def _weighted(rng: np.random.Generator, rows: Floats, counts: NDArray[np.intp]) 
 
 
 def speedup(reference: list[Floats], candidate: list[Floats], confidence: float, seed: int) -> Interval:
-    """Ratio of block medians, reference / candidate: bootstrap over rounds, and over processes where there are several.
+    """Ratio of block medians, reference / candidate. `reference[p]` and `candidate[p]` are [rounds, blocks per round] of block
+    medians in process pair p.
 
-    `reference[p]` and `candidate[p]` are [rounds, blocks per round] of block medians in process pair p.
+    Several pairs: the geometric mean of their ratios, with Student's t on logarithms, since what differs from one start of a
+    process to the next is not seen within one. Source: T. Kalibera, R. Jones, Rigorous benchmarking in reasonable time, ISMM
+    2013: repetition at the highest level that varies. One pair: bootstrap over its rounds, for which nothing else varies.
     """
+    if len(reference) == 1:
+        return _resampled(reference[0], candidate[0], confidence, seed)
+    logs = np.log(
+        [float(np.median(r)) / float(np.median(c)) for r, c in zip(reference, candidate, strict=True)]
+    )
+    middle, reach = float(logs.mean()), float(stats.t.ppf(confidence, len(logs) - 1)) * float(stats.sem(logs))
+    return Interval(*(math.exp(v) for v in (middle, middle - reach, middle + reach)))
+
+
+def _resampled(reference: Floats, candidate: Floats, confidence: float, seed: int) -> Interval:
     rng = np.random.default_rng(seed)
     ratios = np.empty(1999)
     for k in range(len(ratios)):
-        parts = (
-            range(len(reference))
-            if len(reference) == 1
-            else rng.integers(len(reference), size=len(reference))
-        )
-        picks = [(p, rng.integers(len(reference[p]), size=len(reference[p]))) for p in parts]
-        top = np.median(np.concatenate([reference[p][rows].ravel() for p, rows in picks]))
-        bottom = np.median(np.concatenate([candidate[p][rows].ravel() for p, rows in picks]))
-        ratios[k] = top / bottom
-    point = np.median(np.concatenate([r.ravel() for r in reference])) / np.median(
-        np.concatenate([c.ravel() for c in candidate])
-    )
-    return Interval(
-        float(point), float(np.quantile(ratios, 1 - confidence)), float(np.quantile(ratios, confidence))
-    )
+        rows = rng.integers(len(reference), size=len(reference))
+        ratios[k] = np.median(reference[rows]) / np.median(candidate[rows])
+    point = float(np.median(reference) / np.median(candidate))
+    return Interval(point, float(np.quantile(ratios, 1 - confidence)), float(np.quantile(ratios, confidence)))
+
+
+def within(blocks: list[Floats]) -> Floats:
+    """Block medians of several processes as those of one: what differs between processes is taken out, and the spread scaled
+    for the degrees of freedom that this costs."""
+    flat = [b.ravel() for b in blocks]
+    centre, n = float(np.mean([b.mean() for b in flat])), sum(len(b) for b in flat)
+    scale = math.sqrt((n - 1) / max(1, n - len(flat)))
+    return np.concatenate([centre * (1 + scale * (b / b.mean() - 1)) for b in flat])
 
 
 def variation(blocks: Floats, confidence: float) -> Interval:
@@ -186,16 +197,22 @@ def percentile(times: Floats, quantile: float, confidence: float) -> float | Non
     return float(np.quantile(times, quantile)) if len(times) >= runs_needed(quantile, confidence) else None
 
 
-def drift(reference: Floats, candidate: Floats) -> float:
-    """Relative change of the per-round ratio from the first third to the last; 0 unless beyond two standard errors.
+def drift(reference: list[Floats], candidate: list[Floats]) -> float:
+    """Relative change of the per-round ratio from the first third to the last, on average over process pairs; 0 unless beyond
+    two standard errors.
 
     ABBA cancels what both runners feel; what would bias the ratio is one of them changing.
     """
-    ratio = np.log(np.median(reference, axis=1) / np.median(candidate, axis=1))
-    third = len(ratio) // 3
-    if third < 3:
+    changes, squares = [], 0.0
+    for before, after in zip(reference, candidate, strict=True):
+        ratio = np.log(np.median(before, axis=1) / np.median(after, axis=1))
+        third = len(ratio) // 3
+        if third < 3:
+            continue
+        first, last = ratio[:third], ratio[-third:]
+        changes.append(float(np.median(last) - np.median(first)))
+        squares += 1.2533**2 * (first.var(ddof=1) + last.var(ddof=1)) / third
+    if not changes:
         return 0.0
-    first, last = ratio[:third], ratio[-third:]
-    change = float(np.median(last) - np.median(first))
-    noise = 1.2533 * math.sqrt((first.var(ddof=1) + last.var(ddof=1)) / third)
+    change, noise = float(np.mean(changes)), math.sqrt(squares) / len(changes)
     return abs(math.expm1(change)) if abs(change) > 2 * noise else 0.0

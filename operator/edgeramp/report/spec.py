@@ -83,7 +83,7 @@ class Runner(Part):
 
 
 class BenchmarkProfile(Part):
-    """How long and how carefully to measure. Times in seconds."""
+    """How long and how carefully to measure, over all `processes` together, each a fresh pair of both sides. Times in seconds."""
 
     threads: int = 1
     batch: int = 1
@@ -92,8 +92,7 @@ class BenchmarkProfile(Part):
     target_half_width: float = 0.03
     budget_seconds: float = 30.0
     latency_runs: int = 500
-    processes: int = 1
-    memory_processes: int = 1
+    processes: Annotated[int, Field(ge=1)] = 1
     confidence: float = 0.95
 
 
@@ -135,7 +134,8 @@ class PrepareSpec(JobBase):
 
 
 class MeasureSpec(JobBase):
-    """Compare candidate with reference on this node: quality on `data`, latency in ABBA blocks, memory."""
+    """Compare candidate with reference on this node: quality on `data`, latency in ABBA blocks, memory. `reference_seconds` is
+    the shortest median that the reference is known to have here: what met a slower machine is measured once more."""
 
     verb: Literal["measure"] = "measure"
     reference: Runner
@@ -144,6 +144,7 @@ class MeasureSpec(JobBase):
     metric: str = "accuracy"
     retention: float = 0.95
     benchmark: BenchmarkProfile = BenchmarkProfile()
+    reference_seconds: float | None = None
     required_isa: tuple[str, ...] = ()
 
 

@@ -123,7 +123,8 @@ class Quality(Part):
 
 
 class Latency(Part):
-    """Milliseconds of a single inference; `speedup` = reference / candidate, ratio of block medians, ABBA."""
+    """Milliseconds of a single inference; `speedup` = reference / candidate, ratio of block medians, ABBA, over `processes` fresh
+    pairs of processes."""
 
     reference_p50: float
     candidate_p50: float
@@ -134,6 +135,7 @@ class Latency(Part):
     speedup_lower: float
     speedup_upper: float
     rounds: int
+    processes: int = 1
     confidence: float
     valid: bool = True
     void_reason: str | None = None

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -128,21 +130,46 @@ def test_speedup_of_a_known_ratio_is_bounded_on_both_sides() -> None:
     assert found == again, "a seed in the report makes the bound repeatable"
 
 
+def pairs(rng: np.random.Generator, levels: Sequence[float]) -> tuple[list[Any], list[Any]]:
+    """Process pairs whose true ratio is 2 times the level."""
+    noise = np.exp(rng.normal(0, 0.02, (2, len(levels), 30, 2)))
+    return [2 * level * n for level, n in zip(levels, noise[0], strict=True)], list(noise[1])
+
+
 def test_processes_that_disagree_widen_the_speedup() -> None:
-    rng = np.random.default_rng(1)
-    candidate = [np.exp(rng.normal(0, 0.02, (30, 2))) * level for level in (1.0, 1.15, 0.9)]
-    reference = [2 * np.exp(rng.normal(0, 0.02, (30, 2))) for _ in range(3)]
-    together = statistics.speedup(reference, candidate, 0.95, 2)
-    alone = statistics.speedup(reference[:1], candidate[:1], 0.95, 2)
-    assert together.half_width > 2 * alone.half_width
+    apart, alike = (pairs(np.random.default_rng(1), levels) for levels in ((1.0, 1.15, 0.9), (1.0, 1.0, 1.0)))
+    wide, narrow = statistics.speedup(*apart, 0.95, 2), statistics.speedup(*alike, 0.95, 2)
+    assert wide.half_width > 5 * narrow.half_width
+    assert wide.point == pytest.approx(2 * (1.15 * 0.9) ** (1 / 3), rel=0.02)
+
+
+def test_the_speedup_over_processes_is_bounded_as_promised() -> None:
+    rng, low, high = np.random.default_rng(7), 0, 0
+    for _ in range(400):
+        found = statistics.speedup(*pairs(rng, np.exp(rng.normal(0, 0.05, 3))), 0.95, 1)
+        low, high = low + (found.lower > 2), high + (found.upper < 2)
+    assert loses_at_most(low, 400, 0.05) and loses_at_most(high, 400, 0.05)
+
+
+def test_the_spread_within_processes_leaves_out_what_lies_between_them() -> None:
+    rng = np.random.default_rng(2)
+    blocks = [level * rng.normal(1, 0.03, (200, 2)) for level in (1.0, 1.2, 0.8)]
+    together = statistics.within(blocks)
+    assert together.std(ddof=1) / together.mean() == pytest.approx(0.03, rel=0.1)
+    few = [rng.normal(1, 0.03, (1, 2)) for _ in range(3000)]
+    assert statistics.within(few).std(ddof=1) == pytest.approx(0.03, rel=0.05), (
+        "with the degrees of freedom paid"
+    )
 
 
 def test_drift_that_both_sides_feel_cancels_and_one_sided_drift_does_not() -> None:
     rng = np.random.default_rng(1)
     slowing = np.linspace(1, 1.5, 60)[:, None]
     noise = np.exp(rng.normal(0, 0.01, (60, 2)))
-    assert statistics.drift(slowing * noise, 0.5 * slowing * noise) < 0.05
-    assert statistics.drift(noise, 0.5 * slowing * noise) > 0.2
+    assert statistics.drift([slowing * noise], [0.5 * slowing * noise]) < 0.05
+    assert statistics.drift([noise], [0.5 * slowing * noise]) > 0.2
+    assert statistics.drift([noise] * 3, [0.5 * slowing * noise] * 3) > 0.2
+    assert statistics.drift([noise[:5]], [slowing[:5] * noise[:5]]) == 0, "five rounds tell nothing"
 
 
 @pytest.mark.parametrize("shape", ["normal", "lognormal", "gamma"])

@@ -414,7 +414,7 @@ def test_several_fresh_processes_bound_the_memory_saved(bench: Bench, measured: 
         "blockSeconds": 0.005,
         "minRounds": 5,
         "latencyRuns": 1,
-        "memoryProcesses": 3,
+        "processes": 3,
     }
     result = bench.run("measure", **measured[0], data=ref(things.selection), benchmark=quick)
     assert result.code == 0

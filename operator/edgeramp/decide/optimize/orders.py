@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edgeramp.api.common import Attempts
 from edgeramp.api.optimizationrun import CandidateResult, CertificationTry, OptimizationRunStatus, Winner
 from edgeramp.decide.gates import quality_kept
@@ -25,7 +27,8 @@ from edgeramp.values.names import LABEL_CANDIDATE
 from edgeramp.values.quantities import cpu_cores, ratio, seconds
 
 EXTENSION = 3  # how much longer a measurement is repeated whose bounds did not decide; once
-MEMORY_PROCESSES = 5  # fresh ones of each side, where the gate is about the memory of processes
+PROCESSES = 3  # fresh pairs that a measurement starts
+MEMORY_PROCESSES = 5  # where the gate is about the memory of processes
 VOID_LIMIT = 3  # the third disturbed measurement is taken as it is: Inconclusive
 MAX_ACCURACY_DROP = 0.01  # accuracy control stops reverting operators here
 
@@ -49,7 +52,13 @@ def prepare(ctx: Context, node: Node, row: CandidateResult) -> Work:
     return _work(ctx, node, row.id, spec, row.tries, threads=0)
 
 
-def measure(ctx: Context, node: Node, row: CandidateResult, reference: CandidateResult) -> Work:
+def measure(
+    ctx: Context,
+    node: Node,
+    row: CandidateResult,
+    reference: CandidateResult,
+    rows: Sequence[CandidateResult],
+) -> Work:
     """Candidate against reference on the selection split."""
     threads = threads_of(ctx)
     wanted, longer = ctx.spec.benchmark, EXTENSION**row.tries.extended
@@ -67,12 +76,21 @@ def measure(ctx: Context, node: Node, row: CandidateResult, reference: Candidate
             threads=threads,
             min_rounds=wanted.min_rounds * longer,
             budget_seconds=budget,
-            memory_processes=1 if ctx.spec.gates.memory_metric == "artifact" else MEMORY_PROCESSES * longer,
+            processes=longer
+            * (PROCESSES if ctx.spec.gates.memory_metric == "artifact" else MEMORY_PROCESSES),
             confidence=ratio(ctx.spec.gates.confidence),
         ),
+        reference_seconds=_shortest(reference, rows),
         required_isa=required_isa(ctx),
     )
     return _work(ctx, node, row.id, spec, row.tries, threads)
+
+
+def _shortest(reference: CandidateResult, rows: Sequence[CandidateResult]) -> float | None:
+    """The shortest median that this run has seen of the reference, in seconds."""
+    own = [reference.measured.latency.candidate_p50] if reference.measured else []
+    others = [r.measured.latency.reference_p50 for r in rows if r.measured and r.reference == reference.id]
+    return min((*own, *others), default=0.0) / 1e3 or None
 
 
 def certify(ctx: Context, node: Node, attempt: CertificationTry, status: OptimizationRunStatus) -> Work:

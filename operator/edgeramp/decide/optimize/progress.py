@@ -73,7 +73,7 @@ def wanted(ctx: Context, node: Node, status: OptimizationRunStatus) -> tuple[Wor
             return tuple(orders.prepare(ctx, node, r) for r in unprepared)
         reference = row_of(rows, base.reference)
         if todo and reference:
-            return (orders.measure(ctx, node, todo[0], reference),)
+            return (orders.measure(ctx, node, todo[0], reference, rows),)
     trying = next((t for t in status.certification if t.verdict is None), None)
     if trying:
         return (orders.certify(ctx, node, trying, status),)
@@ -96,7 +96,7 @@ def _wanted_f32(ctx: Context, node: Node, rows: Sequence[CandidateResult], sourc
         return tuple(orders.prepare(ctx, node, r) for r in unprepared)
     reference = row_of(rows, source)
     other = next((r for r in f32 if r.id != source and r.measured is None), None)
-    return (orders.measure(ctx, node, other, reference),) if other and reference else ()
+    return (orders.measure(ctx, node, other, reference, rows),) if other and reference else ()
 
 
 def _open(row: CandidateResult) -> bool:
