@@ -89,18 +89,20 @@ class Runner:
         return {"items": min(items, self.split.items)}
 
     def score(self, metric: str, out: str) -> dict[str, Any]:
-        """Score every item, one at a time as it is served; scores go to a .npy file."""
+        """Score every item, one at a time as it is served; scores go to a .npy file, a classifier's answers to one beside it."""
         assert self.split is not None
         if metric == text.METRIC:
             scores = text.score(self.session, self.split, Path(out))
             np.save(out, scores)
             return {"mean": float(scores.mean()), "items": len(scores)}
         score = scoring.metric(metric)
-        scores = np.empty(self.split.items)
+        scores, answers = np.empty(self.split.items), np.empty(self.split.items, np.int64)
         for index in range(self.split.items):
             outputs = self._infer(self.split.feeds(index), index)
             scores[index] = score(outputs, self.split.labels[index : index + 1])[0]
+            answers[index] = scoring.answers(outputs, 1)[0]
         np.save(out, scores)
+        np.save(scoring.answers_file(Path(out)), answers)
         return {"mean": float(scores.mean()), "items": len(scores)}
 
     def generate(self) -> dict[str, Any]:

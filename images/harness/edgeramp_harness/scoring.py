@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,11 +28,20 @@ def _first_scores(outputs: Sequence[NDArray[Any]], count: int) -> NDArray[Any]:
     )
 
 
+def answers(outputs: Sequence[NDArray[Any]], count: int) -> NDArray[np.int64]:
+    """What a classifier says of each item: the class with the largest score."""
+    scores = _first_scores(outputs, count)
+    return np.asarray(scores.argmax(axis=1) if scores.ndim == 2 else scores, np.int64)
+
+
+def answers_file(scores: Path) -> Path:
+    """Where the answers lie that belong to a file of scores."""
+    return scores.with_suffix(".answers.npy")
+
+
 def accuracy(outputs: Sequence[NDArray[Any]], labels: NDArray[np.int64]) -> NDArray[np.float64]:
-    """1 where the largest score is the label's."""
-    scores = _first_scores(outputs, len(labels))
-    predicted = scores.argmax(axis=1) if scores.ndim == 2 else scores
-    return np.asarray(predicted == labels, np.float64)
+    """1 where the answer is the label."""
+    return np.asarray(answers(outputs, len(labels)) == labels, np.float64)
 
 
 def top5(outputs: Sequence[NDArray[Any]], labels: NDArray[np.int64]) -> NDArray[np.float64]:

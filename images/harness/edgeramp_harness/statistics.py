@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,11 +35,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class PairedQuality:
-    """`retention` is sum(c)/sum(b), `margin` the mean of c - R0*b; `items_needed` to decide a margin like this."""
+    """`retention` is sum(c)/sum(b), `margin` the mean of c - R0*b; `items_needed` to decide a margin like this; `p_below` is the
+    p-value of "the margin is not below 0", so that the upper bound at 1 - p is 0."""
 
     retention: Interval
     margin: Interval
     items_needed: int | None
+    p_below: float
     method: str
 
 
@@ -84,10 +87,25 @@ def paired_quality(
         )
         for statistic in (retention, margin)
     )
+    p_below = (1.0 + float((margin(high) >= 0).sum())) / (DRAWS + 1)
     z = candidate - gate * reference
     moments = Margin(*(float((z**k).mean()) for k in (1, 2, 3)))
     needed = items_needed(moments, float(worst[1] - gate * worst[0]), 1 - confidence)
-    return PairedQuality(retained, kept, needed, "Gaffke" + (" by cluster" if cluster is not None else ""))
+    method = "Gaffke" + (" by cluster" if cluster is not None else "")
+    return PairedQuality(retained, kept, needed, p_below, method)
+
+
+def holm(p_values: Sequence[float], alpha: float) -> list[bool]:
+    """Which hypotheses are refused, with the whole of them wrong about any in at most `alpha`.
+
+    Source: S. Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979.
+    """
+    refused = [False] * len(p_values)
+    for rank, index in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        if p_values[index] > alpha / (len(p_values) - rank):
+            break
+        refused[index] = True
+    return refused
 
 
 def _units(b: Floats, c: Floats, cluster: NDArray[np.int64] | None) -> tuple[Floats, Floats, Floats]:

@@ -185,14 +185,29 @@ class Target(ApiPart):
     """Which frameworks to try, in place of the choice made from the hardware."""
 
 
+PRESETS = {
+    "95": ("0.95", "1.05"),
+    "97": ("0.97", "1.03"),
+    "99": ("0.99", "1.01"),
+    "99.9": ("0.999", "1.001"),
+}
+"""accuracyRetention and perplexityRatio of each preset."""
+
+
 class Gates(ApiPart):
     """What a candidate must prove, by one-sided bounds at `confidence`."""
 
-    accuracy_retention: Ratio = "0.95"
+    preset: Literal["95", "97", "99", "99.9"] | None = None
+    """Per cent of quality to be kept, in place of accuracyRetention and perplexityRatio: 95 is 0.95 and 1.05, 97 is 0.97 and
+    1.03, 99 is 0.99 and 1.01, 99.9 is 0.999 and 1.001. 95 where nothing is said."""
+    accuracy_retention: Ratio | None = None
     """Share of the original accuracy that must be kept."""
     perplexity_ratio: Ratio | None = None
-    """For the metric perplexity, in place of accuracyRetention: the largest ratio to the original's perplexity, 1.05
-    where nothing is said."""
+    """For the metric perplexity, in place of accuracyRetention: the largest ratio to the original's perplexity."""
+    agreement: Ratio | None = None
+    """Share of items on which candidate and original must give the same answer, right or wrong. Left out: not asked."""
+    class_retention: Ratio | None = None
+    """Share of the original accuracy that must be kept in each class by itself. Left out: not asked."""
     speedup: Ratio = "2.0"
     """How many times faster than the reference."""
     speed_reference: Literal["BestF32", "SourceF32"] = "BestF32"
@@ -214,6 +229,21 @@ class Gates(ApiPart):
             "x <= 1.0",
             'accuracyRetention is a share of the original; write a value up to 1, such as "0.95"',
         ),
+        Cel(
+            "!has(self.preset) || (!has(self.accuracyRetention) && !has(self.perplexityRatio))",
+            "preset stands for accuracyRetention and perplexityRatio; write either the preset or these",
+            ".preset",
+        ),
+        ratio_rule(
+            "agreement",
+            "x < 1.0",
+            'agreement is a share of the items, and no number of them proves all; write a value below 1, such as "0.98"',
+        ),
+        ratio_rule(
+            "classRetention",
+            "x < 1.0",
+            'classRetention is a share of the original; write a value below 1, such as "0.9"',
+        ),
         ratio_rule(
             "perplexityRatio",
             "x >= 1.0",
@@ -230,6 +260,23 @@ class Gates(ApiPart):
             'confidence must lie between 0.5 and 1; write for example "0.95"',
         ),
     )
+
+    @property
+    def retention(self) -> str:
+        """accuracyRetention, written or by the preset."""
+        return self.accuracy_retention or PRESETS[self.preset or "95"][0]
+
+    @property
+    def perplexity(self) -> str:
+        """perplexityRatio, written or by the preset."""
+        return self.perplexity_ratio or PRESETS[self.preset or "95"][1]
+
+    def explicit(self) -> Gates:
+        """The same gates in figures, as runs and certificates have them: another preset's meaning would not change those."""
+        ratio = self.perplexity if self.preset else self.perplexity_ratio
+        return self.model_copy(
+            update={"preset": None, "accuracy_retention": self.retention, "perplexity_ratio": ratio}
+        )
 
 
 class ObjectiveWeights(ApiPart):

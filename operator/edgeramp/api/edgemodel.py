@@ -152,6 +152,12 @@ class EdgeModelSpec(ApiPart):
             "perplexity is measured on language models in GGUF; write source.format: gguf, or metric: accuracy",
             ".evaluation.metric",
         ),
+        Cel(
+            "self.evaluation.metric != 'perplexity' || !has(self.gates)"
+            " || (!has(self.gates.agreement) && !has(self.gates.classRetention))",
+            "agreement and classRetention compare a classifier's answers; leave them out where the metric is perplexity",
+            ".gates",
+        ),
     )
 
 

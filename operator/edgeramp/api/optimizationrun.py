@@ -80,7 +80,9 @@ class OptimizationRunSpec(ApiPart):
 class GateResult(ApiPart):
     """One gate on one candidate: the figure, its bound, what was demanded."""
 
-    gate: Literal["accuracyRetention", "perplexityRatio", "speedup", "memoryReduction", "latencyVariation"]
+    gate: Literal[
+        "accuracyRetention", "perplexityRatio", "speedup", "memoryReduction", "latencyVariation", "agreement", "classRetention"
+    ]  # fmt: skip
     verdict: Verdict
     value: Text
     bound: Text = ""

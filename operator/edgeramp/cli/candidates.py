@@ -17,8 +17,11 @@ GATES = {
     "speedup": "speed",
     "memoryReduction": "saved",
     "latencyVariation": "spread",
+    "perplexityRatio": "perplexity",
+    "agreement": "agree",
+    "classRetention": "class",
 }
-"""The gates as columns, in the order of the table."""
+"""The gates as columns; those that a run does not have take no room."""
 
 
 class GateLine(Shape):
@@ -125,9 +128,10 @@ def _head(told: Report) -> Iterator[str]:
 
 
 def _figures(candidates: Sequence[CandidateLine], with_bounds: bool) -> RenderableType:
-    table = plain_table(
-        "candidate", "verdict", *GATES.values(), "p50", *(["MB", "score"] if with_bounds else [])
-    )
+    have = {gate.gate for row in candidates for gate in row.gates}
+    judged = [gate for gate in GATES if gate in have]
+    heads = ("candidate", "verdict", *(GATES[gate] for gate in judged), "p50")
+    table = plain_table(*heads, *(["MB", "score"] if with_bounds else []))
     for column in table.columns:
         column.no_wrap = True
     for row in candidates:
@@ -137,7 +141,7 @@ def _figures(candidates: Sequence[CandidateLine], with_bounds: bool) -> Renderab
         table.add_row(
             mark + row.id,
             word(row.verdict or row.reason or row.state),
-            *(_cell(gates.get(gate), with_bounds) for gate in GATES),
+            *(_cell(gates.get(gate), with_bounds) for gate in judged),
             "" if row.p50_ms is None else f"{row.p50_ms:.3g}",
             *([size, row.score] if with_bounds else []),
         )

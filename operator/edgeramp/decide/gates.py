@@ -10,21 +10,35 @@ from edgeramp.report import MeasureSummary, Memory, Quality, Saved, TextQuality
 from edgeramp.values.quantities import ratio
 from edgeramp.values.verdict import Verdict, worst
 
-PERPLEXITY_RATIO = "1.05"
-"""Allowed where the manifest says nothing."""
+BY_ANSWERS = ("accuracyRetention", "agreement", "classRetention")
+"""The gates that look at a classifier's answers."""
 SUSPECT_RETENTION = 1.05  # a lower bound above this is a broken harness far more often than a better model
 SUSPECT = "BaselineSuspect"
+_NO_ANSWERS = "answers were not compared"
 _SUSPECT_SAID = f"{SUSPECT}: far better than the original, which more likely shows a broken baseline"
 
 
 def judge(measured: MeasureSummary, gates: Gates) -> tuple[GateResult, ...]:
-    """All four gates on one candidate, in the order in which people read them."""
+    """All gates on one candidate, in the order in which people read them; those about answers that are asked for come last."""
+    first, *asked = on_quality(measured.quality, gates)
     return (
-        quality(measured.quality, gates),
+        first,
         speedup(measured, ratio(gates.speedup)),
         memory_reduction(measured.memory, gates.memory_metric, ratio(gates.memory_reduction)),
         latency_variation(measured, ratio(gates.latency_variation)),
+        *asked,
     )
+
+
+def on_quality(measured: Quality, gates: Gates) -> tuple[GateResult, ...]:
+    """The gates that need no times and no memory: they are judged once more at certification. That all of them pass is wrong
+    with at most the error probability of one, so they share none."""
+    asked = []
+    if gates.agreement:
+        asked.append(agreement(measured, ratio(gates.agreement)))
+    if gates.class_retention:
+        asked.append(class_kept(measured, ratio(gates.class_retention)))
+    return (quality(measured, gates), *asked)
 
 
 def overall(results: Sequence[GateResult]) -> Verdict:
@@ -52,15 +66,20 @@ def may_win(verdict: Verdict | None, gates: Gates) -> bool:
 def quality_kept(metric: str, gates: Gates) -> float:
     """The share of quality that must be kept. A perplexity ratio of at most r keeps at least 1/r."""
     if metric == "perplexity":
-        return 1.0 / ratio(gates.perplexity_ratio or PERPLEXITY_RATIO)
-    return ratio(gates.accuracy_retention)
+        return 1.0 / ratio(gates.perplexity)
+    return ratio(gates.retention)
+
+
+def class_retention(gates: Gates) -> float | None:
+    """The share of accuracy that each class must keep; None where nobody asks."""
+    return ratio(gates.class_retention) if gates.class_retention else None
 
 
 def quality(measured: Quality, gates: Gates) -> GateResult:
     """The gate of the metric: accuracy for labels, the perplexity ratio for text."""
     if measured.text is not None:
-        return perplexity_ratio(measured, measured.text, ratio(gates.perplexity_ratio or PERPLEXITY_RATIO))
-    return accuracy_retention(measured, ratio(gates.accuracy_retention))
+        return perplexity_ratio(measured, measured.text, ratio(gates.perplexity))
+    return accuracy_retention(measured, ratio(gates.retention))
 
 
 def suspect(quality: Quality) -> bool:
@@ -105,6 +124,37 @@ def accuracy_retention(quality: Quality, required: float) -> GateResult:
         f">= {required:g}",
         message,
     )
+
+
+def agreement(quality: Quality, required: float) -> GateResult:
+    """The share of items with the same answer, right or wrong: who relies on one answer is hurt by another one."""
+    seen, wanted = quality.behaviour, f">= {required:g}"
+    if seen is None:
+        return _result("agreement", Verdict.INCONCLUSIVE, "unknown", "", wanted, _NO_ANSWERS)
+    verdict = _between(seen.agreement_lower, seen.agreement_upper, required)
+    message = f"{quality.items} items cannot decide" if verdict is Verdict.INCONCLUSIVE else _flips(quality)
+    bound = f"{seen.agreement_lower:.4f} to {seen.agreement_upper:.4f}"
+    return _result("agreement", verdict, f"{seen.agreement:.4f}", bound, wanted, message)
+
+
+def class_kept(quality: Quality, required: float) -> GateResult:
+    """No class may pay for the others: each by itself keeps its accuracy."""
+    seen, wanted = quality.behaviour, f">= {required:g}"
+    if seen is None or seen.worst is None:
+        return _result("classRetention", Verdict.INCONCLUSIVE, "unknown", "", wanted, _NO_ANSWERS)
+    bound = f"{seen.worst.lower:.4f} to {seen.worst.upper:.4f}"
+    message = f"worst class {seen.worst.label} of {seen.worst.items} items"
+    if seen.classes_below:
+        verdict = Verdict.FAIL
+        message += f"; {seen.classes_below} of {seen.classes} classes lost more: {', '.join(seen.below)}"
+    elif seen.classes_kept == seen.classes:
+        verdict = Verdict.PASS
+    else:
+        verdict = Verdict.INCONCLUSIVE
+        message += (
+            f"; {seen.classes - seen.classes_kept} of {seen.classes} classes have too few items to decide"
+        )
+    return _result("classRetention", verdict, f"{seen.worst.retention:.4f}", bound, wanted, message)
 
 
 def speedup(measured: MeasureSummary, required: float) -> GateResult:

@@ -3,10 +3,13 @@ those of a typical quantized classifier and are named in the sentence."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from edgeramp.api.common import Gates
+from edgeramp.report import Assessment
 from edgeramp.values.power import POWER, Margin, items_needed
+from edgeramp.values.quantities import ratio
 
 ACCURACY = 0.90  # of the original
 FLIPS = 0.02  # answers that change, half of them each way: no true loss
@@ -35,19 +38,48 @@ def retention_items(retention: float, alpha: float, power: float = POWER) -> int
     return items_needed(assumed_margin(retention), -retention, alpha, power)
 
 
-def check_data(items: Mapping[str, int], retention: float, confidence: float) -> DataCheck:
-    """Selection decides at `confidence`; certification at half the alpha (its first try)."""
-    alpha = 1.0 - confidence
+def agreement_items(agreement: float, alpha: float, power: float = POWER) -> int | None:
+    """Items for the gate "agreement >= A" at `alpha`, with FLIPS; None where no number decides."""
+    same, other = 1.0 - agreement, -agreement
+    moments = Margin(*(same**k * (1 - FLIPS) + other**k * FLIPS for k in (1, 2, 3)))
+    return items_needed(moments, other, alpha, power)
+
+
+def check_data(assessed: Assessment, gates: Gates) -> DataCheck:
+    """Selection decides at the declared confidence; certification at half the alpha (its first try)."""
+    retention = ratio(gates.retention)
+    found = [_check("retention", retention, "items", assessed.items, retention_items, gates)]
+    if gates.agreement:
+        found.append(
+            _check("agreement", ratio(gates.agreement), "items", assessed.items, agreement_items, gates)
+        )
+    if gates.class_retention and assessed.smallest_class:
+        each, rarest = ratio(gates.class_retention), assessed.smallest_class
+        found.append(
+            _check("retention of each class", each, "items of the rarest", rarest, retention_items, gates)
+        )
     assumed = f"at {ACCURACY:.2f} accuracy, {FLIPS:.0%} flips, {POWER:.0%} power"
+    sentence = f"{'; '.join(f.sentence for f in found)} ({assumed})"
+    return DataCheck(all(f.enough for f in found), f"the data {sentence}")
+
+
+def _check(
+    what: str,
+    wanted: float,
+    unit: str,
+    have: Mapping[str, int],
+    needed: Callable[[float, float], int | None],
+    gates: Gates,
+) -> DataCheck:
+    alpha = 1.0 - ratio(gates.confidence)
     clauses, enough = [], True
     for split, level in (("selection", alpha), ("certification", alpha / 2)):
-        have, need = items.get(split, 0), retention_items(retention, level)
-        enough = enough and need is not None and have >= need
-        clauses.append(f"{split} {have} of {'unboundedly many' if need is None else f'about {need}'}")
+        need = needed(wanted, level)
+        enough = enough and need is not None and have.get(split, 0) >= need
+        many = "unboundedly many" if need is None else f"about {need}"
+        clauses.append(f"{split} {have.get(split, 0)} of {many}")
     verb = "can" if enough else "may not"
-    return DataCheck(
-        enough, f"the data {verb} decide retention >= {retention:g}: {', '.join(clauses)} items ({assumed})"
-    )
+    return DataCheck(enough, f"{verb} decide {what} >= {wanted:g}: {', '.join(clauses)} {unit}")
 
 
 def check_texts(items: Mapping[str, int]) -> DataCheck:

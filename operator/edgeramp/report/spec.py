@@ -143,6 +143,7 @@ class MeasureSpec(JobBase):
     data: ArtifactRef
     metric: str = "accuracy"
     retention: float = 0.95
+    class_retention: float | None = None
     benchmark: BenchmarkProfile = BenchmarkProfile()
     reference_seconds: float | None = None
     required_isa: tuple[str, ...] = ()
@@ -157,6 +158,7 @@ class CertifySpec(JobBase):
     data: ArtifactRef
     metric: str = "accuracy"
     retention: float = 0.95
+    class_retention: float | None = None
     alpha: float = 0.025
 
 

@@ -49,6 +49,7 @@ class Assessment(Part):
     model_type: str = ""  # what the file itself calls its architecture: llama, bert, …
     quantization: str = ""  # GGUF and safetensors: the type that holds most of the weights
     items: dict[str, int] = Field(default_factory=dict)  # per split
+    smallest_class: dict[str, int] = Field(default_factory=dict)  # items of the rarest label, per split
     warnings: list[str] = Field(default_factory=list)
 
 
@@ -99,6 +100,31 @@ class Generation(Part):
     first_token_ms_reference: float
 
 
+class WorstClass(Part):
+    """The class that kept the smallest share, with one-sided bounds."""
+
+    label: str
+    items: int
+    retention: float
+    lower: float
+    upper: float
+
+
+class Behaviour(Part):
+    """A classifier beside its original, right or wrong. `agreement`: share of items with the same answer, with one-sided bounds.
+    Of `classes` that the original gets right at all, `classes_kept` have a lower bound above what was asked of each, and
+    `classes_below` are shown to lie below it (Holm); `below` names the first five."""
+
+    agreement: float
+    agreement_lower: float
+    agreement_upper: float
+    classes: int
+    classes_kept: int
+    classes_below: int
+    below: list[str] = Field(default_factory=list)
+    worst: WorstClass | None = None
+
+
 class Quality(Part):
     """Paired scores on the same n items. `both`, `only_reference`, `only_candidate`, `neither` are the four paired
     counts for 0/1 scores. `retention` = mean candidate / mean reference with its one-sided `lower` bound at
@@ -120,6 +146,7 @@ class Quality(Part):
     items_needed: int | None = None
     method: str = ""
     text: TextQuality | None = None
+    behaviour: Behaviour | None = None
 
 
 class Latency(Part):

@@ -27,7 +27,7 @@ _SOURCE = {
     "EnoughData": Reason("The certification split is large enough for the declared gates."),
     "DataMayNotDecide": Reason(
         "With this many items a model exactly as good as the original may still end Inconclusive.",
-        "Add labelled items to the certification split, or lower `gates.accuracyRetention`.",
+        "Add labelled items to the certification split, or lower what the gates demand of the answers.",
     ),
     "SourceFailed": Reason(
         "The source could not be staged or assessed; the message names the file.",

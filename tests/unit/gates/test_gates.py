@@ -10,7 +10,8 @@ from tests.unit.optimize.bench import Bench, Figures, digest
 
 from edgeramp.api.common import Gates
 from edgeramp.decide import gates
-from edgeramp.report import MeasureSummary, Saved
+from edgeramp.report import MeasureSummary, Quality, Saved
+from edgeramp.report.summary import Behaviour, WorstClass
 from edgeramp.values.verdict import Verdict
 
 PASS, FAIL, INCONCLUSIVE, ERROR = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE, Verdict.ERROR
@@ -139,3 +140,85 @@ def test_figures_are_not_rounded_over_the_line() -> None:
     assert seen.p50 == 0.5
     close = measured(latency__speedup=1.9999, latency__speedup_lower=1.9998, latency__speedup_upper=1.99995)
     assert gates.speedup(close, 2.0).verdict is FAIL
+
+
+# answers
+
+
+def behaved(**changes: Any) -> Quality:
+    """All ten classes kept, 98 to 99.5 % of the answers the same."""
+    worst = WorstClass(label="7", items=130, retention=0.98, lower=0.96, upper=0.999)
+    seen = Behaviour(
+        agreement=0.99, agreement_lower=0.98, agreement_upper=0.995, classes=10, classes_kept=10, classes_below=0, worst=worst
+    )  # fmt: skip
+    return measured().quality.model_copy(update={"behaviour": seen.model_copy(update=changes)})
+
+
+@pytest.mark.parametrize(
+    ("says", "changes", "verdict"),
+    [
+        ("a lower bound at the demand passes", {"agreement_lower": 0.97}, PASS),
+        ("bounds astride the demand are inconclusive", {"agreement_lower": 0.96}, INCONCLUSIVE),
+        ("an upper bound below the demand fails", {"agreement_lower": 0.9, "agreement_upper": 0.96}, FAIL),
+    ],
+)
+def test_agreement(says: str, changes: dict[str, float], verdict: Verdict) -> None:
+    assert gates.agreement(behaved(**changes), 0.97).verdict is verdict, says
+
+
+@pytest.mark.parametrize(
+    ("says", "changes", "verdict", "said"),
+    [
+        ("every class above its bound passes", {}, PASS, "worst class 7 of 130 items"),
+        ("a class that cannot be decided is inconclusive", {"classes_kept": 8}, INCONCLUSIVE, "2 of 10 classes have too few"),
+        ("a class shown to be below fails, and is named", {"classes_kept": 8, "classes_below": 1, "below": ["7"]}, FAIL,
+         "1 of 10 classes lost more: 7"),
+        ("no class to lose decides nothing", {"worst": None, "classes": 0, "classes_kept": 0}, INCONCLUSIVE, "not compared"),
+    ],
+)  # fmt: skip
+def test_the_worst_class(says: str, changes: dict[str, Any], verdict: Verdict, said: str) -> None:
+    found = gates.class_kept(behaved(**changes), 0.95)
+    assert found.verdict is verdict and said in found.message, (says, found)
+
+
+def test_gates_about_answers_are_judged_only_where_they_are_asked_for() -> None:
+    told = measured().model_copy(update={"quality": behaved(agreement_upper=0.96, agreement_lower=0.9)})
+    assert [g.gate for g in gates.judge(told, Gates())][-1] == "latencyVariation"
+    assert gates.overall(gates.judge(told, Gates())) is PASS
+    asked = gates.judge(told, Gates(agreement="0.97", class_retention="0.95"))
+    assert [(g.gate, g.verdict) for g in asked[-2:]] == [("agreement", FAIL), ("classRetention", PASS)]
+    assert gates.overall(asked) is FAIL
+
+
+def test_answers_that_were_not_compared_prove_nothing() -> None:
+    unseen = measured().quality.model_copy(update={"behaviour": None})
+    found = gates.on_quality(unseen, Gates(agreement="0.97", class_retention="0.95"))
+    assert [g.verdict for g in found] == [PASS, INCONCLUSIVE, INCONCLUSIVE]
+
+
+# presets
+
+
+@pytest.mark.parametrize(
+    ("asked", "retention", "perplexity"),
+    [
+        (Gates(), "0.95", "1.05"),
+        (Gates(preset="97"), "0.97", "1.03"),
+        (Gates(preset="99"), "0.99", "1.01"),
+        (Gates(preset="99.9"), "0.999", "1.001"),
+        (Gates(accuracy_retention="0.9"), "0.9", "1.05"),
+        (Gates(perplexity_ratio="1.2"), "0.95", "1.2"),
+    ],
+)
+def test_a_preset_stands_for_two_figures(asked: Gates, retention: str, perplexity: str) -> None:
+    assert (asked.retention, asked.perplexity) == (retention, perplexity)
+    figures = asked.explicit()
+    assert figures.preset is None and figures.accuracy_retention == retention
+    assert (figures.retention, figures.perplexity) == (retention, perplexity)
+    assert figures.explicit() == figures
+
+
+def test_a_stored_object_with_the_old_default_keeps_its_revision() -> None:
+    """accuracyRetention had a default of 0.95 in the schema, which the API server wrote into objects."""
+    stored, fresh = Gates(accuracy_retention="0.95"), Gates()
+    assert stored.explicit().wire() == fresh.explicit().wire() == stored.wire()

@@ -382,7 +382,11 @@ def test_measure_reports_paired_quality_speed_and_memory(bench: Bench, measured:
     assert quality.lower <= quality.retention
     assert quality.margin_lower <= quality.candidate - 0.95 * quality.reference <= quality.margin_upper
     assert latency.speedup_lower <= latency.speedup <= latency.speedup_upper
-    assert latency.rounds >= 30
+    assert latency.rounds >= 30 and latency.processes == 1
+    assert any("one pair of processes" in w for w in summary.warnings)
+    behaviour = quality.behaviour
+    assert behaviour is not None
+    assert behaviour.agreement_lower <= behaviour.agreement <= behaviour.agreement_upper
     assert latency.candidate_p99 is not None
     assert memory.artifact < memory.artifact_reference
     assert memory.incremental_rss is not None
@@ -398,6 +402,8 @@ def test_the_report_holds_what_the_bounds_were_computed_from(bench: Bench, measu
     assert len(run["candidateBlockMediansSeconds"]) == len(run["order"].split())
     assert set(run["order"].split()) <= {"ABBA", "BAAB"}
     scores = np.load(folder / "scores.npz", allow_pickle=False)
+    same = scores["candidateAnswer"] == scores["referenceAnswer"]
+    assert same.mean() == pytest.approx(measured[1].summary.quality.behaviour.agreement)
     assert scores["candidate"].mean() == pytest.approx(measured[1].summary.quality.candidate)
 
 

@@ -32,6 +32,7 @@ from edgeramp.report.spec import (
     PrepareSpec,
     StageSpec,
 )
+from edgeramp.report.summary import Behaviour, WorstClass
 
 SOURCE_BYTES = 1_000_000
 
@@ -43,7 +44,8 @@ def digest(text: str) -> str:
 @dataclass(frozen=True)
 class Figures:
     """One candidate. `p50` in ms; `wide` half the width of the retention's interval; `unseen` its retention on the
-    certification split (None: the same); `cv` variation of its blocks; `valid` False: always disturbed."""
+    certification split (None: the same); `cv` variation of its blocks; `valid` False: always disturbed; `same` share of equal
+    answers, of unseen items too."""
 
     p50: float = 1.0
     retention: float = 1.0
@@ -52,6 +54,7 @@ class Figures:
     bytes: int = SOURCE_BYTES
     cv: float = 0.03
     valid: bool = True
+    same: float = 0.99
 
 
 # Like the small CNN on digits: static INT8 and PTQ pass all gates.
@@ -183,6 +186,15 @@ class Bench:
             margin_upper=base * (figures.retention - wanted + figures.wide),
             confidence=0.95,
             method="bootstrap",
+            behaviour=self._behaviour(figures),
+        )
+
+    def _behaviour(self, figures: Figures) -> Behaviour:
+        bounds = {"agreement_lower": figures.same - 0.005, "agreement_upper": figures.same + 0.005}
+        kept = figures.retention
+        worst = WorstClass(label="7", items=100, retention=kept, lower=kept - 0.02, upper=kept + 0.02)
+        return Behaviour(
+            agreement=figures.same, **bounds, classes=10, classes_kept=10, classes_below=0, worst=worst
         )
 
     def _packaged(self, spec: PackageSpec) -> PackageSummary:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -219,6 +220,42 @@ def test_a_measurement_has_several_processes_and_more_where_their_memory_counts(
 ) -> None:
     asked = specs(played(gates={"memoryMetric": metric}), MeasureSpec)
     assert min(s.benchmark.processes for s in asked) == processes
+
+
+def test_the_machine_s_best_so_far_is_told_to_the_next_measurement() -> None:
+    asked = specs(played(), MeasureSpec)
+    first = next(s for s in asked if s.candidate.id == "ov-f32")
+    assert first.reference_seconds is None, "nothing was measured yet"
+    assert {s.reference_seconds for s in asked if s is not first} == {0.0008}, "0.80 ms of ov-f32"
+
+
+# what candidates answer
+
+
+def test_answers_that_differ_too_often_keep_a_candidate_out_where_that_is_asked() -> None:
+    differs = {**DIGITS, "ov-ptq-int8": replace(DIGITS["ov-ptq-int8"], same=0.90)}
+    assert played(Bench(differs)).run().status.winner.candidate == "ov-ptq-int8"  # type: ignore[union-attr]
+    run = played(Bench(differs), gates={"agreement": "0.97"}).run()
+    assert row(run, "ov-ptq-int8").verdict is Verdict.FAIL
+    assert "agreement Fail: 0.9000" in row(run, "ov-ptq-int8").message
+    assert row(run, "ov-accuracy-control-int8").state == "Measured", "it may keep the answers, too"
+    assert run.status.winner and run.status.winner.candidate != "ov-ptq-int8"
+
+
+def test_certification_asks_for_the_answers_once_more() -> None:
+    told = specs(played(gates={"classRetention": "0.9"}), CertifySpec)
+    assert [s.class_retention for s in told] == [0.9]
+    run = played(gates={"agreement": "0.97", "classRetention": "0.9"}).run()
+    assert "agreement Pass: 0.9900" in run.status.certification[0].message
+    assert "classRetention Pass" in run.status.certification[0].message
+
+
+def test_a_preset_becomes_figures_in_run_and_certificate() -> None:
+    played_out = played(gates={"preset": "99"})
+    run = played_out.run()
+    assert (run.spec.gates.preset, run.spec.gates.accuracy_retention) == (None, "0.99")
+    assert {s.retention for s in specs(played_out, MeasureSpec)} == {0.99}
+    assert specs(played_out, PackageSpec)[0].certificate["gates"]["accuracyRetention"] == "0.99"  # type: ignore[index]
 
 
 # infeasible candidates

@@ -11,7 +11,8 @@ from edgeramp_harness.page.style import STYLE
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 GATE_NAMES = {
     "accuracyRetention": "Accuracy retention", "speedup": "Speed-up", "memoryReduction": "Memory reduction",
-    "latencyVariation": "Latency variation",
+    "latencyVariation": "Latency variation", "perplexityRatio": "Perplexity ratio", "agreement": "Agreement",
+    "classRetention": "Accuracy retention of the worst class",
 }  # fmt: skip
 MEMORY_NAMES = {
     "artifact": "Artifact",

@@ -43,10 +43,15 @@ def run(spec: AssessSpec, context: Context) -> AssessSummary:
         model_type=facts.model_type[:64],
         quantization=facts.quantization,
         items={name: split.items for name, split in splits.items()},
+        smallest_class={name: _smallest_class(split) for name, split in splits.items()},
         warnings=warnings,
     )
     say("data: " + ", ".join(f"{name} {split.items} items" for name, split in splits.items()))
     return AssessSummary(assessment=assessment)
+
+
+def _smallest_class(split: Split) -> int:
+    return int(np.unique(split.labels, return_counts=True)[1].min())
 
 
 def _size(folder: Path) -> int:

@@ -10,7 +10,7 @@ from edgeramp.report.summary import CertifySummary
 from edgeramp_harness import data, probe
 from edgeramp_harness.context import Context
 from edgeramp_harness.log import say
-from edgeramp_harness.quality import assess_quality, by_class, save_scores, score_both
+from edgeramp_harness.quality import Wanted, assess_quality, by_class, save_scores, score_both
 from edgeramp_harness.runner_process import RunnerProcess
 
 SEED = 20263
@@ -32,7 +32,8 @@ def run(spec: CertifySpec, context: Context) -> CertifySummary:
             for side, runner in sides.items()
         }
         scores = score_both(runners, spec.metric, context.folder("scores"))
-    quality = assess_quality(scores, split, spec.metric, spec.retention, 1 - spec.alpha, SEED)
+    wanted = Wanted(spec.retention, spec.class_retention)
+    quality = assess_quality(scores, split, spec.metric, wanted, 1 - spec.alpha, SEED)
     say(f"retention {quality.retention:.4f}, lower bound {quality.lower:.4f} at alpha {spec.alpha}")
     report = {
         "verb": "certify",

@@ -28,7 +28,7 @@ from edgeramp_harness import benchmark, data, probe, statistics
 from edgeramp_harness.benchmark import Pair, Run
 from edgeramp_harness.context import Context
 from edgeramp_harness.log import say
-from edgeramp_harness.quality import Scores, assess_quality, save_scores, score_both
+from edgeramp_harness.quality import Scores, Wanted, assess_quality, save_scores, score_both
 from edgeramp_harness.runner_process import RunnerProcess
 
 SEED = 20261
@@ -51,8 +51,9 @@ def run(spec: MeasureSpec, context: Context) -> MeasureSummary:
     measured, again = bench.at_its_best(measured)
     assert bench.scores is not None
     quality = assess_quality(
-        bench.scores, split, spec.metric, spec.retention, spec.benchmark.confidence, SEED
-    )
+        bench.scores, split, spec.metric, Wanted(spec.retention, spec.class_retention),
+        spec.benchmark.confidence, SEED,
+    )  # fmt: skip
     say(f"{spec.metric}: reference {quality.reference:.4f}, candidate {quality.candidate:.4f}, "
         f"retention {quality.retention:.4f} (lower bound {quality.lower:.4f})")  # fmt: skip
     runs = [p.run for p in measured]

@@ -12,7 +12,6 @@ from edgeramp.decide.edgemodel.context import Context
 from edgeramp.decide.edgemodel.source import SourceStep
 from edgeramp.decide.gates_power import check_data, check_texts
 from edgeramp.values.names import ANNOTATION_RETRY
-from edgeramp.values.quantities import ratio
 
 ENDED_WITHOUT = ("NoCandidate", "Inconclusive", "Failed")
 OPTIMIZED = ("Certified", "AwaitingApproval", "RollingOut", "Promoted", "RolledBack")
@@ -218,7 +217,7 @@ def _admitted(ctx: Context, source: SourceStep) -> Condition:
     if ctx.spec.evaluation.metric == "perplexity":
         data = check_texts(found.items)
     else:
-        data = check_data(found.items, ratio(gates.accuracy_retention), ratio(gates.confidence))
+        data = check_data(found, gates)
     return _make(ctx, "Admitted", True, "EnoughData" if data.enough else "DataMayNotDecide", data.sentence)
 
 

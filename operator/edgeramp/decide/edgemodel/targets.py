@@ -52,7 +52,7 @@ def target_revision(ctx: Context, facts: StagedFacts, target: Target) -> str:
             "data": facts.data,
             "metric": spec.evaluation.metric,
             "target": target.wire(),
-            "gates": spec.gates.wire(),
+            "gates": spec.gates.explicit().wire(),
             "frameworks": spec.frameworks,
             "objective": spec.objective.wire(),
         }
@@ -106,7 +106,7 @@ def run_spec(
         format=ctx.spec.source.format,
         data=RunData(**facts.data),
         metric=ctx.spec.evaluation.metric,
-        gates=ctx.spec.gates,
+        gates=ctx.spec.gates.explicit(),
         objective=ctx.spec.objective,
         benchmark=ctx.spec.benchmark,
         candidates=list(expansion.candidates),

@@ -45,7 +45,7 @@ def certificate(
         "precision": row.precision,
         "source": ctx.spec.source,
         "data": ctx.spec.data.wire(),
-        "gates": ctx.spec.gates.wire(),
+        "gates": ctx.spec.gates.explicit().wire(),
         "results": [g.wire() for g in row.gates],
         "reference": row.reference,
         "monitoring": [t.model_dump(mode="json", by_alias=True) for t in monitoring(ctx, row, tried)],
@@ -78,7 +78,7 @@ def findings(
         memory=seen.memory if seen else None,
         environment=seen.environment if seen else None,
         confidence=ctx.spec.gates.confidence,
-        gates={name: str(value) for name, value in ctx.spec.gates.wire().items()},
+        gates={name: str(value) for name, value in ctx.spec.gates.explicit().wire().items()},
         validity=Validity(
             isa=certified_isa(ctx, node, row),
             node_selector=dict(sorted(ctx.spec.target.node_selector.items())),
@@ -115,7 +115,12 @@ def monitoring(ctx: Context, row: CandidateResult, tried: CertificationTry | Non
 
 
 def _quality(ctx: Context, quality: Quality) -> Threshold:
-    kept = ratio(ctx.spec.gates.accuracy_retention)
+    if quality.text:
+        return Threshold(
+            metric=quality.metric, unit="", baseline=quality.candidate,
+            limit=_short(ratio(ctx.spec.gates.perplexity) * quality.reference), direction="atMost", gate="perplexityRatio",
+        )  # fmt: skip
+    kept = ratio(ctx.spec.gates.retention)
     return Threshold(
         metric=quality.metric, unit="", baseline=quality.candidate, limit=_short(kept * quality.reference),
         direction="atLeast", gate="accuracyRetention",

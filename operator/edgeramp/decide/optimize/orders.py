@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from edgeramp.api.common import Attempts
 from edgeramp.api.optimizationrun import CandidateResult, CertificationTry, OptimizationRunStatus, Winner
-from edgeramp.decide.gates import quality_kept
+from edgeramp.decide.gates import class_retention, quality_kept
 from edgeramp.decide.hardware import PROBED, Node, selected_features
 from edgeramp.decide.jobs_step import Work
 from edgeramp.decide.optimize.context import Context
@@ -72,6 +72,7 @@ def measure(
         data=ArtifactRef(digest=ctx.spec.data.selection),
         metric=ctx.spec.metric,
         retention=quality_kept(ctx.spec.metric, ctx.spec.gates),
+        class_retention=class_retention(ctx.spec.gates),
         benchmark=BenchmarkProfile(
             threads=threads,
             min_rounds=wanted.min_rounds * longer,
@@ -106,6 +107,7 @@ def certify(ctx: Context, node: Node, attempt: CertificationTry, status: Optimiz
         data=ArtifactRef(digest=ctx.spec.data.certification),
         metric=ctx.spec.metric,
         retention=quality_kept(ctx.spec.metric, ctx.spec.gates),
+        class_retention=class_retention(ctx.spec.gates),
         alpha=float(attempt.alpha),
     )
     return _work(ctx, node, f"certify/{row.id}", spec, attempt.tries, threads_of(ctx))

@@ -155,7 +155,7 @@ def _late(row: CandidateResult) -> CandidateResult:
 def _taken_in(ctx: Context, status: OptimizationRunStatus, step: Step) -> OptimizationRunStatus:
     key = step.work.key
     if key.startswith("certify/"):
-        return _certified(status, step)
+        return _certified(ctx, status, step)
     if key.startswith("package/"):
         return _packaged(status, step)
     rows = [_row_after(ctx, r, step) if r.id == key else r for r in status.candidates]
@@ -212,13 +212,13 @@ def _reference_of(work: Work) -> str:
     return spec.reference.id if spec.verb == "measure" else ""
 
 
-def _certified(status: OptimizationRunStatus, step: Step) -> OptimizationRunStatus:
+def _certified(ctx: Context, status: OptimizationRunStatus, step: Step) -> OptimizationRunStatus:
     def after(attempt: CertificationTry) -> CertificationTry:
         match step.outcome:
             case Again(tries=tries):
                 return attempt.model_copy(update={"tries": tries})
             case Done(summary=CertifySummary(quality=quality, report=report)):
-                verdict, message = _certificate_verdict(quality)
+                verdict, message = _certificate_verdict(ctx, quality)
                 found = {"quality": quality, "report": report, "verdict": verdict, "message": message}
                 return attempt.model_copy(update=found)
             case GaveUp(reason=reason, message=message):
@@ -231,16 +231,16 @@ def _certified(status: OptimizationRunStatus, step: Step) -> OptimizationRunStat
     return status.model_copy(update={"certification": tries})
 
 
-def _certificate_verdict(quality: Quality) -> tuple[Verdict, str]:
+def _certificate_verdict(ctx: Context, quality: Quality) -> tuple[Verdict, str]:
     said = f"retention {quality.retention:.4f} (bound {quality.lower:.4f}) on {quality.items} unseen items"
     if quality.text:
         ratio, bound = quality.text.perplexity_ratio, quality.text.ratio_upper
         said = f"perplexity ratio {ratio:.4f} (bound {bound:.4f}) on {quality.items} unseen texts"
     if gates.suspect(quality):
         return Verdict.ERROR, f"{gates.SUSPECT}: {said}"
-    if quality.margin_lower > 0:
-        return Verdict.PASS, said
-    return (Verdict.FAIL if quality.margin_upper < 0 else Verdict.INCONCLUSIVE), said
+    results = gates.on_quality(quality, ctx.spec.gates)
+    more = [f"{g.gate} {g.verdict.value}: {g.value}, {g.message}" for g in results[1:]]
+    return gates.overall(results), "; ".join([said, *more])
 
 
 def _packaged(status: OptimizationRunStatus, step: Step) -> OptimizationRunStatus:

@@ -157,11 +157,10 @@ def _escalation(base: Baseline, row: CandidateResult, rows: Sequence[CandidateRe
     if plain.infeasible:
         why = f"{plain.id} is infeasible ({plain.infeasible}), so this is too"
     else:
-        kept = next(
-            (g for g in plain.gates if g.gate == "accuracyRetention" and g.verdict is Verdict.PASS), None
-        )
-        if kept is None:
+        by_answers = [g for g in plain.gates if g.gate in gates.BY_ANSWERS]
+        if not by_answers or any(g.verdict is not Verdict.PASS for g in by_answers):
             return row
+        kept = by_answers[0]
         why = (
             f"{plain.id} keeps the accuracy already ({kept.value}); reverting operators would only cost speed"
         )
